@@ -1,0 +1,35 @@
+# The everyday verbs. Everything is built by Meson in build/; `make help` lists the verbs.
+SHELL := /bin/bash
+MESON_OPTIONS ?=
+NINJA := ninja -C build
+
+.DEFAULT_GOAL := build
+.PHONY: build deps test check lint format clean help
+
+build: build/build.ninja ## build the program
+	@$(NINJA)
+
+build/build.ninja:
+	@tools/deps.sh check || tools/deps.sh
+	@meson setup build $(MESON_OPTIONS)
+
+deps: ## install what the build and the tests need (Debian 12 and 13)
+	@tools/deps.sh
+
+check: build ## the fast tests
+	@meson test -C build --no-rebuild --suite check --print-errorlogs
+
+test: build ## everything that CI runs; the last line counts passed and failed tests
+	@tools/test.sh
+
+format: ## lay the sources out with clang-format
+	@git ls-files '*.c' '*.h' | xargs clang-format-19 -i
+
+lint: build ## layout, static analysis, and that includes point down the floors
+	@tools/lint.sh
+
+clean: ## remove build/, but keep what was downloaded under build/deps
+	@find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2>/dev/null || true
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# test.sh: every suite that CI runs, each with its time; the last line is "N passed, N failed".
+# A failure names the test and the file that holds its log.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+passed=0 failed=0 began=$SECONDS
+
+run_suite() { # run_suite <suite> <budget in seconds>
+    local t0=$SECONDS ok bad
+    local log=build/meson-logs/$1.txt
+    meson test -C build --no-rebuild --suite "$1" --logbase "$1" --print-errorlogs | grep -vE '^(Summary|Full log|$)' || true
+    ok=$(grep -cE '"result": "(OK|EXPECTEDFAIL|SKIP)"' "build/meson-logs/$1.json" || true)
+    bad=$(grep -cE '"result": "(FAIL|TIMEOUT|ERROR|UNEXPECTEDPASS|INTERRUPT)"' "build/meson-logs/$1.json" || true)
+    passed=$((passed + ok)) failed=$((failed + bad))
+    echo "suite $1: $ok passed, $bad failed, $((SECONDS - t0)) s of $2 s"
+    [ "$bad" = 0 ] || echo "suite $1: the logs of its failed tests are in $log"
+}
+
+run_suite check 300
+run_suite real 1500
+echo "all suites: $((SECONDS - began)) s"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
