@@ -4,7 +4,7 @@ MESON_OPTIONS ?=
 NINJA := ninja -C build
 
 .DEFAULT_GOAL := build
-.PHONY: build deps test check lint format clean help
+.PHONY: build deps test check lint format clean help model
 
 build: build/build.ninja ## build the program
 	@$(NINJA)
@@ -15,6 +15,9 @@ build/build.ninja:
 
 deps: ## install what the build and the tests need (Debian 12 and 13)
 	@tools/deps.sh
+
+model: ## fetch a model into the cache: NAME=smollm2-135m (default), or MODEL=FILE for a local one
+	@tools/fetch-model $(NAME) $(if $(MODEL),--from '$(MODEL)')
 
 check: build ## the fast tests
 	@meson test -C build --no-rebuild --suite check --print-errorlogs
