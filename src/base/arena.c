@@ -16,7 +16,7 @@ struct block {
 
 struct arena {
     size_t block_size, used;
-    struct block *blocks;                         /* the newest first; only the first is filled further */
+    struct block *blocks; /* the newest first; only the first is filled further */
 };
 
 static struct block *block_new(size_t size, struct block *next)

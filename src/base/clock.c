@@ -100,7 +100,8 @@ const char *clock_format(int64_t utc_ms, char text[CLOCK_TEXT_MAX])
     int year, month, day;
     civil_from_days(days, &year, &month, &day);
     snprintf(text, CLOCK_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year % 10000, month, day,
-             (int)(in_day / 3600000), (int)(in_day / 60000 % 60), (int)(in_day / 1000 % 60), (int)(in_day % 1000));
+             (int)(in_day / 3600000), (int)(in_day / 60000 % 60), (int)(in_day / 1000 % 60),
+             (int)(in_day % 1000));
     return text;
 }
 
@@ -163,14 +164,17 @@ static int days_in_month(int year, int month)
 bool clock_parse(struct str s, int64_t *utc_ms)
 {
     int year, month, day, hour, minute, second, ms, offset;
-    bool ok = take_digits(&s, 4, &year) && take_char(&s, '-') && take_digits(&s, 2, &month) && take_char(&s, '-') &&
-              take_digits(&s, 2, &day) && (take_char(&s, 'T') || take_char(&s, 't') || take_char(&s, ' ')) &&
-              take_digits(&s, 2, &hour) && take_char(&s, ':') && take_digits(&s, 2, &minute) && take_char(&s, ':') &&
-              take_digits(&s, 2, &second) && take_fraction_ms(&s, &ms) && take_offset_minutes(&s, &offset) && !s.len;
+    bool ok = take_digits(&s, 4, &year) && take_char(&s, '-') && take_digits(&s, 2, &month) &&
+              take_char(&s, '-') && take_digits(&s, 2, &day) &&
+              (take_char(&s, 'T') || take_char(&s, 't') || take_char(&s, ' ')) && take_digits(&s, 2, &hour) &&
+              take_char(&s, ':') && take_digits(&s, 2, &minute) && take_char(&s, ':') &&
+              take_digits(&s, 2, &second) && take_fraction_ms(&s, &ms) && take_offset_minutes(&s, &offset) &&
+              !s.len;
     /* A leap second (60) is accepted and counts as the next second. */
-    if (!ok || year < 1 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
-        minute > 59 || second > 60)
+    if (!ok || year < 1 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) ||
+        hour > 23 || minute > 59 || second > 60)
         return false;
-    *utc_ms = (days_from_civil(year, month, day) * 1440 + hour * 60 + minute - offset) * 60000 + second * 1000 + ms;
+    *utc_ms =
+        (days_from_civil(year, month, day) * 1440 + hour * 60 + minute - offset) * 60000 + second * 1000 + ms;
     return true;
 }

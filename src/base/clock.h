@@ -7,12 +7,12 @@
 
 #include "base/str.h"
 
-int64_t clock_mono_ms(void);                      /* CLOCK_MONOTONIC; for durations within this process */
+int64_t clock_mono_ms(void); /* CLOCK_MONOTONIC; for durations within this process */
 int64_t clock_mono_us(void);
-int64_t clock_boot_ms(void);                      /* CLOCK_BOOTTIME: leases between processes of one machine */
-int64_t clock_utc_ms(void);                       /* since 1970, for what is stored and shown */
+int64_t clock_boot_ms(void); /* CLOCK_BOOTTIME: leases between processes of one machine */
+int64_t clock_utc_ms(void);  /* since 1970, for what is stored and shown */
 int64_t clock_utc_ns(void);
-void clock_sleep_ms(int64_t ms);                  /* a replaced clock advances instead of sleeping */
+void clock_sleep_ms(int64_t ms); /* a replaced clock advances instead of sleeping */
 
 /* A clock for tests: stands still until advanced. NULL gives the real one back. Process-wide. */
 struct clock_fake {

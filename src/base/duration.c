@@ -9,8 +9,12 @@ static const struct {
     struct str name;
     int64_t ms;
 } units[] = {
-    { STR("y"), INT64_C(365) * 86400000 }, { STR("w"), INT64_C(7) * 86400000 }, { STR("d"), 86400000 },
-    { STR("h"), 3600000 },                 { STR("m"), 60000 },                 { STR("s"), 1000 },
+    { STR("y"), INT64_C(365) * 86400000 },
+    { STR("w"), INT64_C(7) * 86400000 },
+    { STR("d"), 86400000 },
+    { STR("h"), 3600000 },
+    { STR("m"), 60000 },
+    { STR("s"), 1000 },
     { STR("ms"), 1 },
 };
 
@@ -71,8 +75,8 @@ const char *duration_format(int64_t ms, char text[DURATION_TEXT_MAX])
         uint64_t count = left / (uint64_t)units[i].ms;
         left %= (uint64_t)units[i].ms;
         if (count)
-            len += snprintf(text + len, (size_t)(DURATION_TEXT_MAX - len), "%llu" STR_FMT, (unsigned long long)count,
-                            STR_ARG(units[i].name));
+            len += snprintf(text + len, (size_t)(DURATION_TEXT_MAX - len), "%llu" STR_FMT,
+                            (unsigned long long)count, STR_ARG(units[i].name));
     }
     return text;
 }

@@ -12,6 +12,7 @@
 bool duration_parse(struct str text, int64_t *ms);
 
 enum { DURATION_TEXT_MAX = 40 };
-const char *duration_format(int64_t ms, char text[DURATION_TEXT_MAX]);   /* "1h30m"; "0s"; negative with a '-' */
+const char *duration_format(int64_t ms,
+                            char text[DURATION_TEXT_MAX]); /* "1h30m"; "0s"; negative with a '-' */
 
 #endif

@@ -17,7 +17,7 @@ bool file_read(const char *path, size_t max, struct strbuf *text, struct error *
 bool file_replace(const char *path, struct str content, unsigned mode, struct error **err);
 
 bool file_exists(const char *path);
-bool file_make_directories(const char *path, struct error **err);     /* as mkdir -p, mode 0700 */
+bool file_make_directories(const char *path, struct error **err); /* as mkdir -p, mode 0700 */
 
 /* The user's folder for our state, or cache: $XDG_STATE_HOME, $XDG_CACHE_HOME or their defaults, with
  * /prometheus-alerts-slm added; as root without HOME /var/lib and /var/cache. The caller frees. */

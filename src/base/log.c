@@ -7,7 +7,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-static enum log_level threshold = LOG_INFO;       /* set before threads start, or by a reload: read and set atomically */
+static enum log_level threshold =
+    LOG_INFO; /* set before threads start, or by a reload: read and set atomically */
 static bool as_json;
 static void (*sink)(struct str line, void *context);
 static void *sink_context;

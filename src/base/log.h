@@ -9,7 +9,11 @@
 #include "base/str.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
-enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_JSON, LOG_FORMAT_TEXT };       /* auto: text if stderr is a terminal */
+enum log_format {
+    LOG_FORMAT_AUTO,
+    LOG_FORMAT_JSON,
+    LOG_FORMAT_TEXT
+}; /* auto: text if stderr is a terminal */
 
 struct log_field {
     const char *key;
@@ -31,16 +35,17 @@ struct log_field {
 #define log_info(...) LOG_AT(LOG_INFO, __VA_ARGS__, (struct log_field){ 0 })
 #define log_warn(...) LOG_AT(LOG_WARN, __VA_ARGS__, (struct log_field){ 0 })
 #define log_error(...) LOG_AT(LOG_ERROR, __VA_ARGS__, (struct log_field){ 0 })
-#define LOG_AT(level, sentence, ...)                                                                                   \
-    do {                                                                                                               \
-        if (log_enabled(level))                                                                                        \
-            log_write((level), (sentence), (const struct log_field[]){ __VA_ARGS__ });                                 \
+#define LOG_AT(level, sentence, ...)                                                                         \
+    do {                                                                                                     \
+        if (log_enabled(level))                                                                              \
+            log_write((level), (sentence), (const struct log_field[]){ __VA_ARGS__ });                       \
     } while (0)
 
 void log_configure(enum log_level level, enum log_format format);
 bool log_level_parse(struct str name, enum log_level *level); /* debug, info, warn|warning, error */
 bool log_enabled(enum log_level level);
-void log_write(enum log_level level, const char *sentence, const struct log_field *fields);   /* ended by a NULL key */
+void log_write(enum log_level level, const char *sentence,
+               const struct log_field *fields); /* ended by a NULL key */
 
 /* The trace id of what this thread works on (32 hex digits), added to its lines as "trace"; "" for none. */
 void log_set_trace(const char *trace_id);

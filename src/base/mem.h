@@ -6,27 +6,33 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-void *xmalloc(size_t size);                       /* the caller frees; never NULL */
-void *xcalloc(size_t count, size_t size);         /* zeroed */
+void *xmalloc(size_t size);               /* the caller frees; never NULL */
+void *xcalloc(size_t count, size_t size); /* zeroed */
 void *xrealloc(void *old, size_t size);
-char *xstrdup(const char *text);                  /* NULL gives NULL */
-char *xstrndup(const char *text, size_t len);     /* at most `len` bytes, ended by a NUL */
+char *xstrdup(const char *text);              /* NULL gives NULL */
+char *xstrndup(const char *text, size_t len); /* at most `len` bytes, ended by a NUL */
 __attribute__((format(printf, 1, 2))) char *xasprintf(const char *format, ...);
 
 /* *product = a * b, or false where that does not fit. */
-static inline bool size_mul(size_t a, size_t b, size_t *product) { return !__builtin_mul_overflow(a, b, product); }
-static inline bool size_add(size_t a, size_t b, size_t *sum) { return !__builtin_add_overflow(a, b, sum); }
+static inline bool size_mul(size_t a, size_t b, size_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+static inline bool size_add(size_t a, size_t b, size_t *sum)
+{
+    return !__builtin_add_overflow(a, b, sum);
+}
 
 /* AUTO(gguf) struct gguf *file: closed by gguf_cleanup() when it goes out of scope. STEAL(file) hands it on. */
 #define AUTO(type) __attribute__((cleanup(type##_cleanup)))
-#define STEAL(pointer)                                                                                                 \
-    ({                                                                                                                 \
-        __auto_type stolen_ = (pointer);                                                                               \
-        (pointer) = NULL;                                                                                              \
-        stolen_;                                                                                                       \
+#define STEAL(pointer)                                                                                       \
+    ({                                                                                                       \
+        __auto_type stolen_ = (pointer);                                                                     \
+        (pointer) = NULL;                                                                                    \
+        stolen_;                                                                                             \
     })
 
-void text_cleanup(char **text);                   /* AUTO(text) char *name = xstrdup(…): freed */
+void text_cleanup(char **text); /* AUTO(text) char *name = xstrdup(…): freed */
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof *(array))
 #define BIT(n) (1u << (n))

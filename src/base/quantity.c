@@ -8,7 +8,7 @@ enum { DIGITS_MAX = 18 };
 
 static const struct {
     struct str name;
-    int64_t numerator, denominator;               /* of one unit, as a factor */
+    int64_t numerator, denominator; /* of one unit, as a factor */
 } suffixes[] = {
     { STR(""), 1, 1 },
     { STR("n"), 1, 1000000000 },

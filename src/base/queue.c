@@ -7,7 +7,7 @@
 #include "base/mem.h"
 
 struct queue {
-    pthread_mutex_t lock;                         /* guards everything below */
+    pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t not_empty, not_full;
     size_t capacity, head, len;
     bool closed;

@@ -44,7 +44,7 @@ static void encode_base32(const unsigned char bytes[16], char out[ULID_LEN + 1])
 {
     static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
     for (int i = 0; i < ULID_LEN; i++) {
-        int shift = 125 - 5 * i;                  /* of the digit's lowest bit, counted from the value's end */
+        int shift = 125 - 5 * i; /* of the digit's lowest bit, counted from the value's end */
         unsigned value = 0;
         for (int bit = 4; bit >= 0; bit--) {
             int at = shift + bit;
@@ -57,7 +57,7 @@ static void encode_base32(const unsigned char bytes[16], char out[ULID_LEN + 1])
 
 void ulid_new(char out[ULID_LEN + 1])
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;      /* guards last_ms and tail */
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards last_ms and tail */
     static int64_t last_ms;
     static unsigned char tail[10];
     unsigned char bytes[16];
@@ -67,7 +67,7 @@ void ulid_new(char out[ULID_LEN + 1])
     if (now > last_ms) {
         last_ms = now;
         rand_bytes(tail, sizeof tail);
-        tail[0] &= 0x7f;                          /* room to count up within the millisecond */
+        tail[0] &= 0x7f; /* room to count up within the millisecond */
     } else {
         increment(tail);
     }

@@ -10,7 +10,7 @@
 
 enum { SHA256_HEX_LEN = 64 };
 
-void sha256_hex(struct str data, char hex[SHA256_HEX_LEN + 1]);               /* lower case */
+void sha256_hex(struct str data, char hex[SHA256_HEX_LEN + 1]); /* lower case */
 bool sha256_file_hex(const char *path, char hex[SHA256_HEX_LEN + 1], struct error **err);
 
 /* In pieces: new, add any number of times, then end, which frees. */

@@ -260,8 +260,8 @@ char *strbuf_take(struct strbuf *buf)
 
 static void add_json_char(struct strbuf *buf, struct str c)
 {
-    static const char short_escapes[][2] = { { '"', '"' }, { '\\', '\\' }, { '\n', 'n' }, { '\r', 'r' },
-                                             { '\t', 't' }, { '\b', 'b' }, { '\f', 'f' } };
+    static const char short_escapes[][2] = { { '"', '"' },  { '\\', '\\' }, { '\n', 'n' }, { '\r', 'r' },
+                                             { '\t', 't' }, { '\b', 'b' },  { '\f', 'f' } };
     for (size_t i = 0; i < ARRAY_LEN(short_escapes); i++)
         if (c.ptr[0] == short_escapes[i][0]) {
             strbuf_add(buf, (struct str){ (char[]){ '\\', short_escapes[i][1] }, 2 });

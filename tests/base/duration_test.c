@@ -6,14 +6,15 @@ static void durations_are_read_as_prometheus_writes_them(void **state)
     static const struct {
         const char *text;
         int64_t ms;
-    } good[] = { { "5m", 300000 }, { "1h30m", 5400000 }, { "250ms", 250 }, { "0", 0 },
+    } good[] = { { "5m", 300000 }, { "1h30m", 5400000 }, { "250ms", 250 },    { "0", 0 },
                  { "0s", 0 },      { "1.5h", 5400000 },  { "7d", 604800000 }, { "1d2h3m4s5ms", 93784005 } };
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         int64_t ms = -1;
         assert_true(duration_parse(str_of(good[i].text), &ms));
         assert_int_equal(ms, good[i].ms);
     }
-    static const char *const bad[] = { "", "5", "m", "5m5m", "30m1h", "5 m", "-5m", "1e3s", "5x", "999y", "..s" };
+    static const char *const bad[] = { "",    "5",    "m",  "5m5m", "30m1h", "5 m",
+                                       "-5m", "1e3s", "5x", "999y", "..s" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         int64_t ms;
         assert_false(duration_parse(str_of(bad[i]), &ms));

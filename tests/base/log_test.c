@@ -20,10 +20,11 @@ static void json_line_holds_sentence_fields_and_trace(void **state)
     log_set_trace(NULL);
     log_replace_sink(NULL, NULL);
     clock_replace(NULL);
-    assert_str_equal(strbuf_str(&out),
-                     STR("{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"warn\",\"message\":\"execution refused\","
-                         "\"alert\":\"a\\\"b\\u0001\xef\xbf\xbd\",\"left\":-3,\"dry\":true,\"p\":0.25,"
-                         "\"trace\":\"0af7651916cd43dd8448eb211c80319c\"}\n"));
+    assert_str_equal(
+        strbuf_str(&out),
+        STR("{\"time\":\"1970-01-01T00:00:00.000Z\",\"level\":\"warn\",\"message\":\"execution refused\","
+            "\"alert\":\"a\\\"b\\u0001\xef\xbf\xbd\",\"left\":-3,\"dry\":true,\"p\":0.25,"
+            "\"trace\":\"0af7651916cd43dd8448eb211c80319c\"}\n"));
 }
 
 static void level_names_are_read(void **state)

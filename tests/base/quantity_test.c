@@ -6,10 +6,19 @@ static void quantities_are_read_as_kubernetes_does(void **state)
     static const struct {
         const char *text;
         int64_t milli;
-    } good[] = { { "500m", 500 },        { "1", 1000 },     { "0.15", 150 },   { "1Gi", INT64_C(1073741824000) },
-                 { "1.5Gi", INT64_C(1610612736000) },       { "100k", 100000000 }, { "2e3", 2000000 },
+    } good[] = { { "500m", 500 },
+                 { "1", 1000 },
+                 { "0.15", 150 },
+                 { "1Gi", INT64_C(1073741824000) },
+                 { "1.5Gi", INT64_C(1610612736000) },
+                 { "100k", 100000000 },
+                 { "2e3", 2000000 },
                  { "-1", -1000 },
-                 { "1n", 1 },            { "1001u", 2 },    { ".5", 500 },     { "5.", 5000 }, { "12e-1", 1200 } };
+                 { "1n", 1 },
+                 { "1001u", 2 },
+                 { ".5", 500 },
+                 { "5.", 5000 },
+                 { "12e-1", 1200 } };
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         int64_t milli = -1;
         assert_true(quantity_parse(str_of(good[i].text), &milli));
@@ -20,8 +29,10 @@ static void quantities_are_read_as_kubernetes_does(void **state)
 static void what_does_not_fit_or_parse_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "", "Gi", "1Zi", "1 Gi", "1GiB", "1e", "1e99", "99999999999999999999", "1E",
-                                       "--1", "1.2.3", "0x10", "9Ei" };
+    static const char *const bad[] = { "",     "Gi",  "1Zi",   "1 Gi",
+                                       "1GiB", "1e",  "1e99",  "99999999999999999999",
+                                       "1E",   "--1", "1.2.3", "0x10",
+                                       "9Ei" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         int64_t milli;
         assert_false(quantity_parse(str_of(bad[i]), &milli));

@@ -24,7 +24,8 @@ static void ulid_begins_with_the_time(void **state)
     clock_replace(NULL);
     uint64_t ms = 0;
     for (int i = 0; i < 10; i++)
-        ms = ms << 5 | (uint64_t)(strchr("0123456789abcdefghjkmnpqrstvwxyz", id[i]) - "0123456789abcdefghjkmnpqrstvwxyz");
+        ms = ms << 5 | (uint64_t)(strchr("0123456789abcdefghjkmnpqrstvwxyz", id[i]) -
+                                  "0123456789abcdefghjkmnpqrstvwxyz");
     assert_int_equal(ms, UINT64_C(4469918176385));
 }
 

@@ -17,8 +17,10 @@ static void every_code_point_goes_both_ways(void **state)
 static void what_is_not_utf8_is_seen(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                       "\xf5\x80\x80\x80", "\xe2\x82", "\xff" };
+    static const char *const bad[] = {
+        "\x80",     "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+        "\xe2\x82", "\xff"
+    };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_false(utf8_is_valid(str_of(bad[i])));
     assert_true(utf8_is_valid(STR("gr\xc3\xbc\xc3\x9f \xf0\x9f\x94\xa5")));
