@@ -224,9 +224,9 @@ def make_labels(rule, rng):
         base["uid"] = "-".join(rng.randbytes(n).hex() for n in (4, 2, 2, 2, 6))
     if base.get("job") == "kube-state-metrics" and rng.random() < 0.6:
         base["instance"] = "{ip4}:8080"
-    for key, value in {**base, **override}.items():
-        if value != "{%s}" % key:
-            values[key] = fill(value, {**values, **override, key: values.get(key, "")}, rng)
+    given = {key: value for key, value in {**base, **override}.items() if value != "{%s}" % key}
+    for key, value in given.items():
+        values[key] = fill(value, {**values, **given, key: values.get(key, "")}, rng)
     labels = {key: fill(values[key], values, rng) for key in {**base, **override}
               if key not in drop}
     return labels, values
