@@ -27,7 +27,7 @@ die() { say "$@"; exit 1; }
 # The names one binary is started under: links beside it.
 names_of() {
 	case $1 in
-	programs) echo etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok ;;
+	programs) echo etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok test-controller container-metrics ;;
 	state-metrics) echo kube-state-metrics ;;
 	*) die "no module named $1: programs or state-metrics" ;;
 	esac

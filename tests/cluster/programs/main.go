@@ -35,6 +35,8 @@ var programs = map[string]func(){
 	"kube-scheduler":          func() { runCobra(scheduler.NewSchedulerCommand()) },
 	"kubectl":                 runKubectl,
 	"kwok":                    runKwok,
+	"test-controller":         runTestController,
+	"container-metrics":       runContainerMetrics,
 }
 
 func main() {
