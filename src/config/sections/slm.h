@@ -1,0 +1,30 @@
+/* slm.* */
+#ifndef CONFIG_SECTIONS_SLM_H
+#define CONFIG_SECTIONS_SLM_H
+
+#include "config/keys.h"
+
+enum config_provider {
+    CONFIG_PROVIDER_EMBEDDED,
+    CONFIG_PROVIDER_OPENAI,
+    CONFIG_PROVIDER_OLLAMA,
+    CONFIG_PROVIDER_NONE,
+};
+
+struct config_slm {
+    int provider;      /* enum config_provider */
+    const char *model; /* a catalogue name or a path; a name of the server's for remote ones */
+    const char *model_dir, *cache_dir; /* "": the defaults below the user's directories */
+    const char *endpoint, *api_key;
+    int64_t timeout_ms, retry_count;
+    double temperature;
+    int64_t max_tokens;
+    int64_t max_context_size; /* 0: adaptive */
+    int64_t threads;          /* 0: as many as there are cores */
+    const char *isa;          /* "": the best this machine has */
+    double confidence_threshold;
+};
+
+extern const struct config_key config_keys_slm[];
+
+#endif
