@@ -67,8 +67,6 @@ static bool take_scalar(struct builder *b, struct yaml *node, struct fy_event *e
     node->kind = !node->quoted && is_null_text(value) ? YAML_NULL : YAML_SCALAR;
     if (value.len && memchr(value.ptr, 0, value.len))
         return fail_at(b, node->line, node->column, "a NUL character is not allowed here");
-    if (!utf8_is_valid(value))
-        return fail_at(b, node->line, node->column, "not valid UTF-8");
     node->text = (struct str){ arena_text(b->arena, value), value.len };
     return true;
 }
@@ -202,6 +200,22 @@ static struct yaml *take_document(struct builder *b)
     }
 }
 
+/* libfyaml takes bytes that are not UTF-8 for the end of the text, so we look first. */
+static bool check_utf8(struct builder *b, struct str text)
+{
+    int line = 1, column = 1;
+    for (size_t i = 0; i < text.len;) {
+        uint32_t code;
+        size_t len = utf8_decode(str_slice(text, i, text.len), &code);
+        if (code == UTF8_INVALID)
+            return fail_at(b, line, column, "not valid UTF-8");
+        line += code == '\n';
+        column = code == '\n' ? 1 : column + 1;
+        i += len;
+    }
+    return true;
+}
+
 struct yaml *yaml_parse(struct arena *arena, const char *name, struct str text, struct error **err)
 {
     if (text.len > YAML_SIZE_MAX) {
@@ -221,7 +235,7 @@ struct yaml *yaml_parse(struct arena *arena, const char *name, struct str text, 
         return NULL;
     }
     struct builder builder = { arena, name, parser, err };
-    return take_document(&builder);
+    return check_utf8(&builder, text) ? take_document(&builder) : NULL;
 }
 
 const struct yaml *yaml_get(const struct yaml *map, const char *key)

@@ -51,7 +51,7 @@ static void bad_text_is_an_error_with_its_place(void **state)
         { STR("a: 1\n---\nb: 2\n"), "one document is expected" },
         { STR("? [a]\n: 1\n"), "a key must be a plain text" },
         { STR("a: \"\\x00\"\n"), "f:1:4: a NUL character" },
-        { STR("a: \xff\xfe\n"), "f:" },
+        { STR("a: x\nb: \xff\xfe\n"), "f:2:4: not valid UTF-8" },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct error *err = NULL;
