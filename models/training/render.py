@@ -168,6 +168,9 @@ def world(rule, override, rng):
     fixed = [override[key] for key in ("deployment", "statefulset", "daemonset", "cronjob",
                                        "horizontalpodautoscaler", "job_name")
              if key in override and not PLACEHOLDER.search(override[key])]
+    pod = re.fullmatch(r"(\w[\w-]*?)-(?:\d|\{\w+\})+", override.get("pod", ""))
+    if pod:                                          # orders-pg-0 belongs to orders-pg
+        fixed.append(pod[1])
     app = fixed[0] if fixed else rng.choice(APPS)
     suffix = {"sts": str(rng.randint(0, 4)), "ds": rand_name(rng, 5)}.get(
         rule["profile"], f"{rand_name(rng, 9)}-{rand_name(rng, 5)}")
