@@ -4,7 +4,7 @@
     render.py [--check] [--variants N] [--rules DIR] [--out DIR]
 
 One rules file becomes one jsonl file, a scenario a line. Invented values depend on the
-rule's name and the variant's number alone, so the output is the same on every machine.
+rule's file and name and the variant's number alone, so the output is the same on every machine.
 --check verifies every rule, prints the counts and writes nothing. README.md beside this
 file describes the format of the rules.
 """
@@ -244,17 +244,20 @@ def dress(labels, rng):
 
 
 def make_annotations(rule, labels, values, rng):
-    """Annotations in the rule's style."""
+    """Annotations in the rule's style; prom is dressed as map or doc now and then."""
     texts = {key: fill(rule[key], values, rng) for key in ("summary", "description") if key in rule}
-    if rule["style"] == "msg":
+    style = rule["style"]
+    if style == "prom":
+        style = rng.choices(["prom", "map", "doc"], [50, 30, 20])[0]
+    if style == "msg":
         return {"message": texts.get("description") or texts["summary"]}
-    if rule["style"] == "plain":
+    if style == "plain":
         return {"summary": texts["summary"]}
-    if rule["style"] == "map":
+    if style == "map":
         texts["summary"] += f" (instance {labels.get('instance', '')})"
         pairs = " ".join(f"{k}:{v}" for k, v in sorted(labels.items()) if k != "severity")
         texts["description"] += f"\n  VALUE = {round(rng.uniform(0, 99), 2)}\n  LABELS = map[{pairs}]"
-    if rule["style"] == "doc":
+    if style == "doc":
         host = rng.choice(["https://runbooks.example.org/", "https://wiki.example.net/oncall/",
                            "https://docs.example.org/runbooks/"])
         texts["runbook_url"] = host + urllib.parse.quote(alert_name(rule))
@@ -272,7 +275,7 @@ def fingerprint(labels):
 
 def render(rule, variant):
     """One scenario, in the format of the labelled scenarios the product is judged with."""
-    rng = random.Random(f"{rule['name']}/{variant}")
+    rng = random.Random(f"{rule['where']}/{rule['name']}/{variant}")
     try:
         labels, values = make_labels(rule, rng)
         annotations = make_annotations(rule, labels, values, rng)
@@ -283,7 +286,7 @@ def render(rule, variant):
     slug = re.sub(r"(?<=[a-z])(?=[A-Z])|\W+", "_", alert_name(rule)).strip("_").lower()
     expr = rule.get("expr", f"instance:{slug}:active > 0")
     moment = datetime.datetime(2026, 1, 5) + datetime.timedelta(seconds=rng.randint(0, 28_000_000))
-    mark = re.sub(r"[\W_]+", "-", rule["name"].replace("#", "-"))
+    mark = re.sub(r"[\W_]+", "-", f"{rule['where'].removesuffix('.rules')}-{rule['name']}")
     scenario = {
         "id": f"written-{mark}" + (f"-{variant + 1}" if variant else ""),
         "source": "written", "rule": alert_name(rule),
@@ -328,12 +331,12 @@ def complaints(rule):
 
 def check(rules):
     """Every complaint about a set of rules, as lines; renders each rule once to be sure."""
-    lines, seen = [], {}
+    lines, seen = [], set()
     for rule in rules:
         found = list(complaints(rule))
-        if rule["name"] in seen:
-            found.append(f"the name is taken in {seen[rule['name']]}; a contrast pair is Name#mark")
-        seen.setdefault(rule["name"], rule["where"])
+        if (rule["where"], rule["name"]) in seen:
+            found.append("the name is taken in this file; a contrast pair is Name#mark")
+        seen.add((rule["where"], rule["name"]))
         lines += [f"{rule['where']} {rule['name']}: {text}" for text in found]
         if not found:
             try:
@@ -350,7 +353,8 @@ def print_counts(rules):
         counts["best"][rule["best"]] += 1
         counts["acceptable"].update({rule["best"], *rule["ok"]})
         counts["unsafe"].update(rule["unsafe"])
-    print(f"{len(rules)} rules, {sum('hard' in r['flags'] for r in rules)} hard,"
+    names = collections.Counter(alert_name(rule) for rule in rules)
+    print(f"{len(rules)} rules of {len(names)} alert names, {sum('hard' in r['flags'] for r in rules)} hard,"
           f" {sum('injection' in r['flags'] for r in rules)} injections")
     print(f"{'action':24}{'best':>6}{'share':>8}{'acceptable':>12}{'unsafe':>8}")
     for action, best in sorted(((a, counts["best"][a]) for a in ACTIONS), key=lambda x: -x[1]):
