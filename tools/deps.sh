@@ -17,7 +17,7 @@ build_packages=(
     libsqlite3-dev libutf8proc-dev zlib1g-dev
 )
 test_packages=(
-    jq openssl postgresql prometheus prometheus-alertmanager python3-numpy python3-pip sqlite3 zstd
+    jq openssl postgresql prometheus prometheus-alertmanager python3-venv python3-numpy python3-pip sqlite3 zstd
 )
 packages() { printf '%s\n' "${build_packages[@]}" "${test_packages[@]}"; has_own_yyjson && echo libyyjson-dev || true; }
 has_own_yyjson() { [ "$(apt-cache madison libyyjson-dev 2>/dev/null | wc -l)" -gt 0 ]; }

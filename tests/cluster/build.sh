@@ -4,7 +4,8 @@
 #   build.sh                  etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, kwok, test-controller,
 #                             container-metrics: one binary under these names (programs/)
 #   build.sh state-metrics    kube-state-metrics, a second module: its Kubernetes libraries are older (state-metrics/)
-#   build.sh --key [MODULE]   print the key that names the cached file, build nothing
+#   build.sh --key [MODULE]   print the name of the cached file, build nothing
+#   build.sh --go             print the path of a Go that is new enough, after bringing one if there is none
 #
 # A finished binary is kept, compressed, in ${XDG_CACHE_HOME:-~/.cache}/prometheus-alerts-slm/cluster/ under a key made of the
 # Go version, the machine's architecture, go.mod, go.sum and the sources; a CI may save and restore that folder. From there it
@@ -102,9 +103,10 @@ main() {
 	local only_key= module key dir packed
 	[ "${1:-}" != --key ] || { only_key=1; shift; }
 	module=${1:-programs}
-	names_of "$module" >/dev/null
+	[ "$module" = --go ] || names_of "$module" >/dev/null
 	export GOFLAGS= GOTOOLCHAIN=local GOWORK=off
 	mkdir -p "$cache"
+	[ "$module" != --go ] || { find_go; return; }
 	exec 9>"$cache/$module.lock"
 	flock -n 9 || { say "another build of $module is under way: waiting for it"; flock 9; }
 	go=$(find_go)

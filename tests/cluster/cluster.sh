@@ -262,6 +262,40 @@ need_running() { # need_running [DIR]
 	bin=$CLUSTER_BIN api=$CLUSTER_API
 }
 
+# Applied in this order: CRDs, the rest, then what needs another field manager or the status subresource.
+cmd_objects() {
+	local began=$(now_ms)
+	need_running "${1:-}"
+	admin apply --server-side --field-manager=kubectl -f "$here/crds" >/dev/null
+	admin wait --for=condition=Established crd --all --timeout=30s >/dev/null
+	admin apply -f "$here/objects" >/dev/null
+	admin apply --server-side --field-manager=argocd-controller -f "$here/objects/as-argocd" >/dev/null
+	admin apply --server-side --field-manager=kustomize-controller -f "$here/objects/as-flux" >/dev/null
+	admin apply --server-side --field-manager=operators --subresource=status -f "$here/objects/status" >/dev/null
+	until_ok 120 "the rollouts" rolled_out
+	say "objects applied and rolled out in $(($(now_ms) - began)) ms"
+}
+rolled_out() {
+	admin get deployments,statefulsets,daemonsets,horizontalpodautoscalers,persistentvolumeclaims -A -o json | jq -e 'all(.items[];
+		if .kind == "DaemonSet" then .status.desiredNumberScheduled > 0 and .status.numberAvailable == .status.desiredNumberScheduled
+		elif .kind == "HorizontalPodAutoscaler" then .status.desiredReplicas >= .spec.minReplicas
+		elif .kind == "PersistentVolumeClaim" then .status.phase == "Bound"
+		else .status.observedGeneration == .metadata.generation and .status.updatedReplicas == .spec.replicas and .status.availableReplicas == .spec.replicas end)'
+}
+
+cmd_metrics() {
+	need_running "${1:-}"
+	pick_ports 3
+	start container-metrics "$bin/container-metrics" --kubeconfig="$run/component.kubeconfig" --listen="127.0.0.1:${ports[0]}"
+	start kube-state-metrics "$("$here/build.sh" state-metrics)/kube-state-metrics" --kubeconfig="$run/component.kubeconfig" \
+		--host=127.0.0.1 --port="${ports[1]}" --telemetry-host=127.0.0.1 --telemetry-port="${ports[2]}"
+	echo "export CLUSTER_CONTAINER_METRICS=127.0.0.1:${ports[0]} CLUSTER_STATE_METRICS=127.0.0.1:${ports[1]}" >>"$run/env"
+	until_ok 60 container-metrics curl -fsS "http://127.0.0.1:${ports[0]}/metrics"
+	until_ok 60 kube-state-metrics curl -fsS "http://127.0.0.1:${ports[2]}/readyz"
+	echo "http://127.0.0.1:${ports[1]}/metrics"
+	echo "http://127.0.0.1:${ports[0]}/metrics"
+}
+
 cmd_user() {
 	[[ ${1:-} =~ ^[a-z0-9][a-z0-9.-]*$ ]] || die "user: give a name of lower-case letters, digits, dots and dashes"
 	need_running "${2:-}"
@@ -305,7 +339,7 @@ cmd_kubectl() {
 command=${1:-}
 [ $# = 0 ] || shift
 case $command in
-up | down | user | writes | status | kubectl) "cmd_$command" "$@" ;;
+up | down | objects | metrics | user | writes | status | kubectl) "cmd_$command" "$@" ;;
 *)
 	sed -n '/^#   cluster.sh/s/^# *//p' "${BASH_SOURCE[0]}" >&2
 	exit 2
