@@ -1,0 +1,5 @@
+SELECT id, fingerprint, status, name, severity, namespace, resource, description, cluster, target_namespace,
+       target_kind, target_name, labels, annotations, generator_url, receiver, group_key, starts_at,
+       ends_at, received_at, last_seen_at, deliveries, changes, flapping, filtered, incident_id,
+       trace_id, current
+  FROM alerts WHERE id = $1

@@ -1,0 +1,1 @@
+SELECT coalesce(sum(alerts), 0) FROM inbox

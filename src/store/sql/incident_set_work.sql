@@ -1,0 +1,1 @@
+UPDATE incidents SET work = $2 WHERE id = $1
