@@ -90,7 +90,7 @@ show_progress() {
 
 build() { # build <module> <output>
 	local module=$1 out=$2 total
-	say "building $module with $("$go" env GOVERSION): about five minutes on two free cores, once"
+	say "building $module with $("$go" env GOVERSION): up to five minutes on two free cores, once"
 	total=$(cd "$here/$module" && "$go" list -deps . 2>/dev/null | wc -l)
 	(
 		cd "$here/$module"

@@ -142,6 +142,17 @@ check "the same user with the right" eventually 5 call tester 200 '"replicas":2'
 
 # --- operators' kinds -------------------------------------------------------------------------------------------------------
 check "a CRD's status subresource" call admin 200 '"targetPrimary":"orders-2"' PATCH /apis/postgresql.cnpg.io/v1/namespaces/databases/clusters/orders/status $merge '{"status":{"targetPrimary":"orders-2"}}'
+check "the simulated operator switches over" eventually 5 field_is orders-2 '{.status.currentPrimary}' -n databases clusters.postgresql.cnpg.io orders
+kubectl -n shop create -f - >/dev/null <<-YAML
+	apiVersion: snapshot.storage.k8s.io/v1
+	kind: VolumeSnapshot
+	metadata: {name: check}
+	spec: {volumeSnapshotClassName: snapshots, source: {persistentVolumeClaimName: archive}}
+YAML
+check "a snapshot becomes ready to use" eventually 5 field_is 'true 1Gi' '{.status.readyToUse} {.status.restoreSize}' -n shop volumesnapshot check
+secret=$(kubectl -n shop get secret partner-token -o jsonpath='{.metadata.resourceVersion}')
+kubectl -n shop annotate externalsecret partner force-sync=1 >/dev/null
+check "an ExternalSecret is fetched anew" eventually 5 bash -c "[ \"\$('$CLUSTER_BIN/kubectl' -n shop get secret partner-token -o jsonpath='{.metadata.resourceVersion}')\" != '$secret' ]"
 check "a CRD's scale subresource" call admin 200 '"replicas":3' PATCH /apis/apps.openshift.io/v1/namespaces/legacy/deploymentconfigs/ledger/scale $merge '{"spec":{"replicas":3}}'
 check "a CRD's schema is enforced: 422" call admin 422 Invalid POST /apis/snapshot.storage.k8s.io/v1/namespaces/shop/volumesnapshots $json \
 	'{"apiVersion":"snapshot.storage.k8s.io/v1","kind":"VolumeSnapshot","metadata":{"name":"s"},"spec":{"source":{}}}'

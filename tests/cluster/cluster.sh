@@ -266,12 +266,12 @@ need_running() { # need_running [DIR]
 cmd_objects() {
 	local began=$(now_ms)
 	need_running "${1:-}"
-	admin apply --server-side --field-manager=kubectl -f "$here/crds" >/dev/null
+	admin apply --server-side --force-conflicts --field-manager=kubectl -f "$here/crds" >/dev/null
 	admin wait --for=condition=Established crd --all --timeout=30s >/dev/null
 	admin apply -f "$here/objects" >/dev/null
-	admin apply --server-side --field-manager=argocd-controller -f "$here/objects/as-argocd" >/dev/null
-	admin apply --server-side --field-manager=kustomize-controller -f "$here/objects/as-flux" >/dev/null
-	admin apply --server-side --field-manager=operators --subresource=status -f "$here/objects/status" >/dev/null
+	admin apply --server-side --force-conflicts --field-manager=argocd-controller -f "$here/objects/as-argocd" >/dev/null
+	admin apply --server-side --force-conflicts --field-manager=kustomize-controller -f "$here/objects/as-flux" >/dev/null
+	admin apply --server-side --field-manager=operators --force-conflicts --subresource=status -f "$here/objects/status" >/dev/null
 	until_ok 120 "the rollouts" rolled_out
 	say "objects applied and rolled out in $(($(now_ms) - began)) ms"
 }

@@ -17,7 +17,8 @@ import (
 // test-controller does what kwok cannot, because it needs arithmetic over an object or a second object. SIMULATED here:
 //
 //   - a storage driver: a claim that asks for more than it has gets it, unless its annotations say otherwise;
-//   - a kubelet: an in-place resize is carried out, and a container whose memory limit is below its needs is killed.
+//   - a kubelet: an in-place resize is carried out, and a container whose memory limit is below its needs is killed;
+//   - foreign operators (operators.go).
 //
 // It looks at everything a few times a second instead of reacting to events: what it does then depends on nothing but the
 // objects, and a write that lost a race is simply tried again at the next look.
@@ -30,6 +31,7 @@ func runTestController() {
 	var kubeconfig string
 	parseFlags(func(flags *flag.FlagSet) { flags.StringVar(&kubeconfig, "kubeconfig", "", "the cluster to work on") })
 	c := connect(kubeconfig)
+	foreign := newOperators(c)
 	for ; ; time.Sleep(lookEvery) {
 		claims, _ := c.claims.List(labels.Everything())
 		for _, claim := range claims {
@@ -41,6 +43,7 @@ func runTestController() {
 				report("pod", pod.Namespace, pod.Name, c.runPod(pod))
 			}
 		}
+		foreign.look()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -33,11 +34,12 @@ const (
 	volumeFills = annotationPrefix + "volume-fills-per-second"
 )
 
-// cluster is a live copy of the pods and claims, and the client that keeps it.
+// cluster is a live copy of the pods and claims, and the clients that keep it.
 type cluster struct {
-	client kubernetes.Interface
-	pods   corelisters.PodLister
-	claims corelisters.PersistentVolumeClaimLister
+	client  kubernetes.Interface
+	dynamic dynamic.Interface
+	pods    corelisters.PodLister
+	claims  corelisters.PersistentVolumeClaimLister
 }
 
 // connect blocks until the copy is complete, and ends the process where there is no API server to copy from.
@@ -54,7 +56,11 @@ func connect(kubeconfig string) *cluster {
 	}
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(withoutManagedFields))
 	core := factory.Core().V1()
-	c := &cluster{client: client, pods: core.Pods().Lister(), claims: core.PersistentVolumeClaims().Lister()}
+	untyped, err := dynamic.NewForConfig(config)
+	if err != nil {
+		die("no client from the kubeconfig %s: %v", kubeconfig, err)
+	}
+	c := &cluster{client: client, dynamic: untyped, pods: core.Pods().Lister(), claims: core.PersistentVolumeClaims().Lister()}
 	forever := make(chan struct{})
 	factory.Start(forever)
 	factory.WaitForCacheSync(forever)
