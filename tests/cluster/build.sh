@@ -120,7 +120,9 @@ main() {
 			build "$module" "$dir/.new"
 			zstd -q -9 -T0 -f "$dir/.new" -o "$packed.part"
 			mv "$packed.part" "$packed"
+			find "$cache" -name "$module-*.zst" -mtime +30 -delete
 		else
+			touch "$packed" # one that is in use stays when those of a month ago go
 			zstd -q -d -f "$packed" -o "$dir/.new"
 			chmod 755 "$dir/.new"
 		fi
