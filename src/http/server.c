@@ -19,7 +19,8 @@ enum {
     PEM_MAX = 1024 * 1024,
     LOG_TEXT_MAX = 512,
     TLS_LOOK_MS = 5000,
-    STOP_GRACE_MS = 2000
+    STOP_GRACE_MS = 2000,
+    SEND_GRACE_MS = 500
 };
 
 static void apply_defaults(struct http_server_options *options)
@@ -387,14 +388,25 @@ static void stop_accepting(struct http_server *server)
     pthread_mutex_unlock(&server->waiting_lock);
 }
 
-static void wait_for_requests(struct http_server *server, int64_t deadline_ms, bool handlers_only)
+static void wait_while(struct http_server *server, bool (*busy)(const struct http_server *),
+                       int64_t deadline_ms)
 {
     struct timespec until = { .tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000 };
     int result = 0;
     pthread_mutex_lock(&server->waiting_lock);
-    while (result == 0 && (server->waiting || (!handlers_only && server->in_flight)))
+    while (result == 0 && busy(server))
         result = pthread_cond_timedwait(&server->waiting_changed, &server->waiting_lock, &until);
     pthread_mutex_unlock(&server->waiting_lock);
+}
+
+static bool has_requests(const struct http_server *server)
+{
+    return server->in_flight > 0;
+}
+
+static bool has_handlers(const struct http_server *server)
+{
+    return server->waiting != NULL;
 }
 
 /* libmicrohttpd cannot be stopped while a connection is suspended, so nobody stays so. */
@@ -422,9 +434,10 @@ void http_server_stop(struct http_server *server, int64_t deadline_ms)
     server->stopped = true;
     stop_accepting(server);
     stream_end_all(server);
-    wait_for_requests(server, deadline_ms, false);
+    wait_while(server, has_requests, deadline_ms);
     answer_the_rest(server);
     stream_end_all(server);
+    wait_while(server, has_requests, clock_mono_ms() + SEND_GRACE_MS);
     stop_reaper(server);
     close_ports(server);
 }
@@ -434,7 +447,7 @@ void http_server_free(struct http_server *server)
     if (!server)
         return;
     http_server_stop(server, clock_mono_ms());
-    wait_for_requests(server, clock_mono_ms() + STOP_GRACE_MS, true);
+    wait_while(server, has_handlers, clock_mono_ms() + STOP_GRACE_MS);
     if (server->waiting) { /* a handler still has one: better a leak than memory used after its end */
         log_error("a request was never answered", KV_STR("path", server->waiting->path));
         return;
