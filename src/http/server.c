@@ -260,7 +260,7 @@ static void read_port(struct http_listening *listening)
 static bool open_port(struct http_listening *listening, struct error **err)
 {
     struct sockaddr_storage address;
-    socklen_t len;
+    socklen_t len = 0;
     int yes = 1, no = 0;
     if (!make_address(listening, &address, &len, err))
         return false;
