@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { SCAN_MAX = 32 };                           /* symbols of a word that is scanned */
+enum { SCAN_MAX = 32 }; /* symbols of a word that is scanned */
 
 uint32_t byte_char(unsigned char byte)
 {
@@ -49,7 +49,7 @@ static void append_piece(const struct tokenizer *t, uint32_t piece, struct engin
 /* ---- short words */
 
 struct pair {
-    uint32_t rank, result;                        /* rank UINT32_MAX: not to be joined */
+    uint32_t rank, result; /* rank UINT32_MAX: not to be joined */
 };
 
 static struct pair pair_of(const struct tokenizer *t, uint32_t left, uint32_t right)
@@ -98,8 +98,8 @@ static bool lookup_merge(const struct tokenizer *t, const struct symbol *left, c
     return merge;
 }
 
-static bool encode_long(const struct tokenizer *t, const unsigned char *bytes, size_t n, struct engine_tokens *tokens,
-                        struct error **err)
+static bool encode_long(const struct tokenizer *t, const unsigned char *bytes, size_t n,
+                        struct engine_tokens *tokens, struct error **err)
 {
     struct symbol *symbols = new_symbols(n, err);
     if (!symbols)

@@ -114,6 +114,31 @@ int32_t engine_token_begin(const struct engine *engine);                      /*
 int32_t engine_token_end(const struct engine *engine);                        /* -1 likewise */
 int32_t engine_token_find(const struct engine *engine, struct str text);      /* exact text of a token, or -1 */
 
+/* Bytes of tokens as they come, handed on as valid UTF-8: a character that is not whole yet is held back, bytes that
+ * can be none become U+FFFD. Zero-initialised; engine_text_end() gives what is still held. */
+struct engine_text {
+    char held[4];
+    size_t n_held;
+};
+void engine_text_add(struct engine_text *text, struct str bytes, struct strbuf *out);
+void engine_text_end(struct engine_text *text, struct strbuf *out);
+
+/* ---- chat templates (chat.c) ---------------------------------------------------------------------------------- */
+
+struct engine_message {
+    const char *role;                             /* system, user, assistant, tool */
+    struct str content;                           /* foreign: special tokens in it are text */
+};
+
+/* How the model's file wants a conversation written: the name of the family ("chatml", "granite", ...), known by the
+ * hash of the file's template or by its marks; NULL if it has none, or one that is not known. */
+const char *engine_chat_family(const struct engine *engine);
+
+/* Append the tokens of a conversation. `family`: NULL for the model's own; `generate`: end with what opens the
+ * assistant's answer. ERROR_UNSUPPORTED without a family, ERROR_INVALID for an unknown role. */
+bool engine_chat(const struct engine *engine, const char *family, const struct engine_message *messages, size_t count,
+                 bool generate, struct engine_tokens *tokens, struct error **err);
+
 /* ---- sequences ------------------------------------------------------------------------------------------------ */
 
 /* Tokens and their keys and values, in pages of 16 positions that forks share until one of them writes. */

@@ -4,11 +4,7 @@
 
 #include "engine/engine.h"
 #include "engine/gguf.h"
-
-/* tokenizer.c: the vocabulary of one model file. Read-only once open; borrows `file`, which must outlive it. */
-struct tokenizer;
-struct tokenizer *tokenizer_open(const struct gguf *file, struct error **err);
-void tokenizer_close(struct tokenizer *tokenizer);
+#include "engine/tokenizer.h"
 
 /* engine.c */
 const struct tokenizer *engine_tokenizer(const struct engine *engine);

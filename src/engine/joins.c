@@ -5,13 +5,13 @@
 #include <stdlib.h>
 
 struct candidate {
-    uint32_t rank, at, left_len, right_len, result;           /* stale if the lengths are others by now */
+    uint32_t rank, at, left_len, right_len, result; /* stale if the lengths are others by now */
 };
 struct joiner {
     const struct tokenizer *t;
     struct symbol *symbols;
     join_lookup *lookup;
-    struct candidate *heap;                       /* the least (rank, at) first */
+    struct candidate *heap; /* the least (rank, at) first */
     size_t n_heap;
 };
 
@@ -64,7 +64,7 @@ static void apply(struct joiner *joiner, const struct candidate *c)
     left->piece = c->result;
     left->text.len += right->text.len;
     left->next = right->next;
-    right->text.len = 0;                          /* so that its own candidates are stale */
+    right->text.len = 0; /* so that its own candidates are stale */
     if (left->next != SYMBOL_NONE)
         joiner->symbols[left->next].previous = c->at;
     consider(joiner, left->previous);
@@ -72,7 +72,8 @@ static void apply(struct joiner *joiner, const struct candidate *c)
 }
 
 /* Each join removes a symbol and adds two candidates at most: 3n places are enough. */
-bool join_symbols(const struct tokenizer *t, struct symbol *symbols, size_t n, join_lookup *lookup, struct error **err)
+bool join_symbols(const struct tokenizer *t, struct symbol *symbols, size_t n, join_lookup *lookup,
+                  struct error **err)
 {
     if (n < 2)
         return true;

@@ -7,7 +7,7 @@
 
 #include "base/utf8.h"
 
-enum { LETTER = 1, NUMBER = 2, SPACE = 4, OTHER = 8 };        /* 0 only past the end */
+enum { LETTER = 1, NUMBER = 2, SPACE = 4, OTHER = 8 }; /* 0 only past the end */
 
 static unsigned class_of(uint32_t code)
 {
@@ -16,8 +16,8 @@ static unsigned class_of(uint32_t code)
             return LETTER;
         return code - '0' < 10 ? NUMBER : code == ' ' || code - 9 < 5 ? SPACE : OTHER;
     }
-    if (code == 0x85 || code == 0xa0 || code == 0x1680 || code - 0x2000 <= 10 || code == 0x2028 || code == 0x2029 ||
-        code == 0x202f || code == 0x205f || code == 0x3000)
+    if (code == 0x85 || code == 0xa0 || code == 0x1680 || code - 0x2000 <= 10 || code == 0x2028 ||
+        code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000)
         return SPACE;
     utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code);
     if (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO)
@@ -41,7 +41,7 @@ size_t code_point(const unsigned char *text, size_t left, uint32_t *code)
 /* One character at a time; `class` is 0 at the end. */
 struct cursor {
     const unsigned char *text;
-    size_t at, end, len;                          /* len: of the character here */
+    size_t at, end, len; /* len: of the character here */
     uint32_t code;
     unsigned class;
 };
@@ -201,7 +201,7 @@ size_t pretokenize(const struct pretokenizer *pre, const unsigned char *text, si
     if (c.class == NUMBER)
         return c.at + c.len;
     size_t word = pre->word_end(text, from, end);
-    skip(&c, SPACE);                              /* how many blanks a word takes depends on what follows them all */
+    skip(&c, SPACE); /* how many blanks a word takes depends on what follows them all */
     while (c.at < word && c.class != NUMBER)
         next(&c);
     return c.class == NUMBER ? pre->word_end(text, from, c.at) : word;
@@ -217,8 +217,9 @@ static size_t lenient_character(const unsigned char *bytes, size_t left, uint32_
     for (size_t i = 1; i < len; i++)
         if ((bytes[i] & 0xc0) != 0x80)
             return 0;
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
     code_point(bytes, left, code);
-    return *code <= 0x10ffff ? len : 0;
+    return *code >= least[len] && *code <= 0x10ffff ? len : 0;
 }
 
 struct str text_repair(struct str text, struct strbuf *buf)

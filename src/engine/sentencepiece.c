@@ -6,9 +6,9 @@
 #include <float.h>
 #include <stdlib.h>
 
-#include "base/utf8.h"
+#include "base/bytes.h"
 
-static const struct str blank_mark = { "\xe2\x96\x81", 3 };   /* U+2581 stands for a blank */
+static const struct str blank_mark = { "\xe2\x96\x81", 3 }; /* U+2581 stands for a blank */
 
 void append_bytes(const struct tokenizer *t, struct str bytes, struct engine_tokens *tokens)
 {
@@ -73,7 +73,8 @@ bool spm_encode(const struct tokenizer *t, struct str text, struct engine_tokens
     if (!symbols)
         return false;
     for (size_t i = 0, at = 0; i < n; at += symbols[i++].text.len)
-        symbols[i].text = (struct str){ buf.ptr + at, character_len((unsigned char)buf.ptr[at], buf.len - at) };
+        symbols[i].text =
+            (struct str){ buf.ptr + at, character_len((unsigned char)buf.ptr[at], buf.len - at) };
     bool ok = join_symbols(t, symbols, n, lookup_score, err);
     for (uint32_t i = 0; ok && i != SYMBOL_NONE; i = symbols[i].next) {
         uint32_t piece = pieces_find(&t->pieces, symbols[i].text);
@@ -95,7 +96,10 @@ static uint32_t unit_at(const struct tokenizer *t, size_t index)
 {
     return index < t->n_charsmap_units ? t->charsmap_units[index] : 0;
 }
-static size_t unit_offset(uint32_t unit) { return (unit >> 10) << ((unit & 1u << 9) >> 6); }
+static size_t unit_offset(uint32_t unit)
+{
+    return (unit >> 10) << ((unit & 1u << 9) >> 6);
+}
 
 /* The longest rule that matches at `text`: its length, or 0; its replacement in *to. */
 static size_t charsmap_match(const struct tokenizer *t, struct str text, struct str *to)
@@ -114,7 +118,8 @@ static size_t charsmap_match(const struct tokenizer *t, struct str text, struct 
         if (at >= t->replacements.len)
             break;
         longest = i + 1;
-        *to = (struct str){ t->replacements.ptr + at, strnlen(t->replacements.ptr + at, t->replacements.len - at) };
+        *to = (struct str){ t->replacements.ptr + at,
+                            strnlen(t->replacements.ptr + at, t->replacements.len - at) };
     }
     return longest;
 }
@@ -130,12 +135,8 @@ static size_t normalise_one(const struct tokenizer *t, struct str text, struct s
     size_t len = charsmap_match(t, text, to);
     if (len)
         return len;
-    uint32_t code;
-    len = utf8_decode(text, &code);
-    *to = str_slice(text, 0, len);
-    if (code == UTF8_INVALID)
-        return *to = STR("\xef\xbf\xbd"), 1;
-    return len;
+    len = character_len((unsigned char)text.ptr[0], text.len);
+    return *to = str_slice(text, 0, len), len;
 }
 
 /* Blanks become marks; with merge_spaces runs of them are one, and none is left at the end. */
@@ -165,8 +166,8 @@ static void normalise(const struct tokenizer *t, struct str text, struct strbuf 
 /* ---- unigram: the best cut */
 
 struct cut {
-    double score;                                 /* of the best way here */
-    uint32_t from, token;                         /* its last token, and where that begins */
+    double score;         /* of the best way here */
+    uint32_t from, token; /* its last token, and where that begins */
 };
 
 static void offer(struct cut *cut, double score, uint32_t from, uint32_t token)
@@ -178,11 +179,13 @@ static void offer(struct cut *cut, double score, uint32_t from, uint32_t token)
 /* All tokens that begin at `at`; where none is the character itself, it is unknown, and costs more than any token. */
 static void extend(const struct tokenizer *t, struct str text, struct cut *cuts, size_t at)
 {
-    size_t one = character_len((unsigned char)text.ptr[at], text.len - at), max = MIN(t->longest, text.len - at);
+    size_t one = character_len((unsigned char)text.ptr[at], text.len - at),
+           max = MIN(t->longest, text.len - at);
     bool known = false;
     for (size_t len = 1; len <= max; len++) {
         uint32_t piece = pieces_find(&t->pieces, str_slice(text, at, at + len));
-        if (piece >= t->pieces.n_tokens || t->kinds[piece] == TOKEN_CONTROL || t->kinds[piece] == TOKEN_UNKNOWN)
+        if (piece >= t->pieces.n_tokens || t->kinds[piece] == TOKEN_CONTROL ||
+            t->kinds[piece] == TOKEN_UNKNOWN)
             continue;
         known = known || len == one;
         double score = t->kinds[piece] == TOKEN_USER_DEFINED ? 0 : (double)t->scores[piece];
@@ -214,10 +217,11 @@ static void append_path(const struct tokenizer *t, struct str text, const struct
     free(ends);
 }
 
-bool unigram_encode(const struct tokenizer *t, struct str raw, struct engine_tokens *tokens, struct error **err)
+bool unigram_encode(const struct tokenizer *t, struct str raw, struct engine_tokens *tokens,
+                    struct error **err)
 {
-    AUTO(strbuf) struct strbuf buf = { 0 };
-    normalise(t, raw, &buf);
+    AUTO(strbuf) struct strbuf repaired = { 0 }, buf = { 0 };
+    normalise(t, text_repair(raw, &repaired), &buf);
     struct str text = strbuf_str(&buf);
     struct cut *cuts = malloc((text.len + 1) * sizeof *cuts);
     if (!cuts)
@@ -237,7 +241,8 @@ bool unigram_load(struct tokenizer *t, const struct gguf *file, struct error **e
     for (size_t i = 0; i < t->pieces.n_tokens; i++)
         if (t->kinds[i] == TOKEN_USER_DEFINED)
             t->longest_user_defined = MAX(t->longest_user_defined, t->pieces.texts[i].len);
-    if (!map || map->kind != GGUF_ARRAY || (map->element != GGUF_U8 && map->element != GGUF_I8) || map->len == 0)
+    if (!map || map->kind != GGUF_ARRAY || (map->element != GGUF_U8 && map->element != GGUF_I8) ||
+        map->len == 0)
         return true;
     struct reader in = reader_of(map->bytes, map->len);
     uint32_t bytes = reader_u32(&in);

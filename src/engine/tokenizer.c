@@ -15,11 +15,13 @@ static const struct {
 
 /* Texts that end a turn whatever the file says of them; with the end token itself. As llama.cpp has it. */
 static const char *const end_texts[] = {
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>",
-    "<|eom_id|>", "<EOT>", "_<EOT>", "<|eom|>", "<end_of_utterance>", "<eos>",
+    "<|eot_id|>",    "<|im_end|>",         "<|end|>",    "<|return|>", "<end_of_turn>",
+    "<|endoftext|>", "<|end_of_text|>",    "<|eom_id|>", "<EOT>",      "_<EOT>",
+    "<|eom|>",       "<end_of_utterance>", "<eos>",
 };
 
-static int32_t token_key(const struct tokenizer *t, const struct gguf *file, const char *key, int32_t otherwise)
+static int32_t token_key(const struct tokenizer *t, const struct gguf *file, const char *key,
+                         int32_t otherwise)
 {
     uint32_t id;
     if (!gguf_get_u32(file, key, &id))
@@ -41,7 +43,8 @@ static bool load_kinds(struct tokenizer *t, const struct gguf *file, struct erro
         return error_set(err, ERROR_INVALID, "%zu tokens, but %zu token types", n, count);
     }
     for (size_t i = 0; kinds && i < n; i++)
-        t->kinds[i] = kinds[i] >= TOKEN_NORMAL && kinds[i] <= TOKEN_BYTE ? (unsigned char)kinds[i] : TOKEN_NORMAL;
+        t->kinds[i] =
+            kinds[i] >= TOKEN_NORMAL && kinds[i] <= TOKEN_BYTE ? (unsigned char)kinds[i] : TOKEN_NORMAL;
     free(kinds);
     return true;
 }
@@ -81,8 +84,8 @@ static size_t decode_bpe(struct str text, char *out)
 {
     size_t n = 0;
     for (size_t at = 0; at < text.len;) {
-        uint32_t code;
-        size_t len = utf8_decode(str_slice(text, at, text.len), &code);
+        uint32_t code = (unsigned char)text.ptr[at];
+        size_t len = code < 0x80 ? 1 : utf8_decode(str_slice(text, at, text.len), &code);
         int byte = code == UTF8_INVALID ? -1 : char_byte(code);
         if (byte >= 0)
             out[n++] = (char)byte;
@@ -154,7 +157,8 @@ static bool load_bpe(struct tokenizer *t, const struct gguf *file, struct error 
 {
     struct str pre = { 0 };
     if (!gguf_get_str(file, "tokenizer.ggml.pre", &pre))
-        return error_set(err, ERROR_UNSUPPORTED, "the file does not name its pre-tokenizer (tokenizer.ggml.pre)");
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "the file does not name its pre-tokenizer (tokenizer.ggml.pre)");
     t->pre = pretokenizer_find(pre);
     if (!t->pre)
         return error_set(err, ERROR_UNSUPPORTED, "pre-tokenizer \"%.*s\" is not known; there are %s",
@@ -197,9 +201,15 @@ static bool load_vocabulary(struct tokenizer *t, const struct gguf *file, struct
 static void load_options(struct tokenizer *t, const struct gguf *file)
 {
     bool bpe = t->model == TOKENIZER_BPE;
-    t->begin = token_key(t, file, "tokenizer.ggml.bos_token_id", bpe ? 11 : t->model == TOKENIZER_SPM ? 1 : -1);
+    t->begin = token_key(t, file, "tokenizer.ggml.bos_token_id",
+                         bpe                         ? 11
+                         : t->model == TOKENIZER_SPM ? 1
+                                                     : -1);
     t->end = token_key(t, file, "tokenizer.ggml.eos_token_id", bpe ? 11 : t->model == TOKENIZER_SPM ? 2 : 1);
-    t->unknown = token_key(t, file, "tokenizer.ggml.unknown_token_id", bpe ? -1 : t->model == TOKENIZER_SPM ? 0 : 2);
+    t->unknown = token_key(t, file, "tokenizer.ggml.unknown_token_id",
+                           bpe                         ? -1
+                           : t->model == TOKENIZER_SPM ? 0
+                                                       : 2);
     gguf_get_bool(file, "tokenizer.ggml.add_bos_token", &t->add_begin);
     gguf_get_bool(file, "tokenizer.ggml.add_eos_token", &t->add_end);
     gguf_get_bool(file, "tokenizer.ggml.add_space_prefix", &t->add_space);
@@ -249,7 +259,7 @@ void tokenizer_close(struct tokenizer *t)
 
 /* ---- text with special tokens in it */
 
-struct stretch {                                  /* a token, or raw text where token is -1 */
+struct stretch { /* a token, or raw text where token is -1 */
     struct str text;
     int32_t token;
 };
@@ -276,11 +286,13 @@ static int32_t special_at(const struct tokenizer *t, const char *text, size_t le
     if (piece >= t->pieces.n_tokens)
         return -1;
     enum token_kind kind = t->kinds[piece];
-    return kind == TOKEN_USER_DEFINED || (parse && (kind == TOKEN_CONTROL || kind == TOKEN_UNKNOWN)) ? (int32_t)piece
-                                                                                                     : -1;
+    return kind == TOKEN_USER_DEFINED || (parse && (kind == TOKEN_CONTROL || kind == TOKEN_UNKNOWN))
+               ? (int32_t)piece
+               : -1;
 }
 
-static void cut_stretch(const struct tokenizer *t, struct str text, size_t len, bool parse, struct stretches *out)
+static void cut_stretch(const struct tokenizer *t, struct str text, size_t len, bool parse,
+                        struct stretches *out)
 {
     size_t from = 0;
     for (size_t at = 0; at + len <= text.len; at++) {
@@ -328,28 +340,61 @@ static bool encode_raw(const struct tokenizer *t, struct str text, bool begins, 
     return spm_encode(t, strbuf_str(&buf), tokens, err);
 }
 
-bool tokenizer_encode(const struct tokenizer *t, struct str text, unsigned flags, struct engine_tokens *tokens,
-                      struct error **err)
+/* Raw text on both sides of a seam is one text: a word may lie across it. */
+static void append_stretches(struct stretches *all, struct stretches *more)
 {
+    for (size_t i = 0; i < more->len; i++) {
+        struct stretch *last = all->len ? &all->items[all->len - 1] : NULL, *next = &more->items[i];
+        if (last && last->token < 0 && next->token < 0 && last->text.ptr + last->text.len == next->text.ptr)
+            last->text.len += next->text.len;
+        else
+            add_stretch(all, next->text, next->token);
+    }
+    free(more->items);
+}
+
+static bool encode_stretches(const struct tokenizer *t, const struct stretches *list,
+                             struct engine_tokens *tokens, struct error **err)
+{
+    for (size_t i = 0; i < list->len; i++) {
+        bool begins = i == 0 || list->items[i - 1].token >= 0;
+        if (list->items[i].token >= 0)
+            engine_tokens_add(tokens, list->items[i].token);
+        else if (!encode_raw(t, list->items[i].text, begins, tokens, err))
+            return false;
+    }
+    return true;
+}
+
+bool tokenizer_encode_parts(const struct tokenizer *t, const struct text_part *parts, size_t n,
+                            bool add_special, struct engine_tokens *tokens, struct error **err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += parts[i].text.len;
     if (t->model == TOKENIZER_NONE)
         return error_set(err, ERROR_UNSUPPORTED, "the model file has no vocabulary");
-    if (text.len > TOKENIZER_TEXT_MAX)
-        return error_set(err, ERROR_LIMIT, "a text of %zu bytes: at most %d", text.len, TOKENIZER_TEXT_MAX);
-    bool special = flags & ENGINE_ADD_SPECIAL, ok = true, begins = true;
-    if (special && t->add_begin && t->begin >= 0)
+    if (total > TOKENIZER_TEXT_MAX)
+        return error_set(err, ERROR_LIMIT, "a text of %zu bytes: at most %d", total, TOKENIZER_TEXT_MAX);
+    if (add_special && t->add_begin && t->begin >= 0)
         engine_tokens_add(tokens, t->begin);
-    struct stretches list = cut(t, text, flags & ENGINE_PARSE_SPECIAL);
-    for (size_t i = 0; i < list.len && ok; i++) {
-        begins = i == 0 || list.items[i - 1].token >= 0;
-        if (list.items[i].token >= 0)
-            engine_tokens_add(tokens, list.items[i].token);
-        else
-            ok = encode_raw(t, list.items[i].text, begins, tokens, err);
+    struct stretches list = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        struct stretches more = cut(t, parts[i].text, parts[i].parse_special);
+        append_stretches(&list, &more);
     }
+    bool ok = encode_stretches(t, &list, tokens, err);
     free(list.items);
-    if (ok && special && t->add_end && t->end >= 0)
+    if (ok && add_special && t->add_end && t->end >= 0)
         engine_tokens_add(tokens, t->end);
     return ok;
+}
+
+bool tokenizer_encode(const struct tokenizer *t, struct str text, unsigned flags,
+                      struct engine_tokens *tokens, struct error **err)
+{
+    struct text_part part = { text, flags & ENGINE_PARSE_SPECIAL };
+    return tokenizer_encode_parts(t, &part, 1, flags & ENGINE_ADD_SPECIAL, tokens, err);
 }
 
 /* ---- questions */

@@ -39,13 +39,25 @@ static bool same_text(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-/* The slot that holds `text`, or the empty one where it belongs. */
-static uint32_t *piece_slot(const struct pieces *pieces, struct str text)
+/* The slot that holds `text`, or the empty one where it belongs. Most slots that hold something else are told apart by
+ * their tag, without a look at the text. */
+static struct piece_slot *slot_of(const struct pieces *pieces, struct str text, uint32_t *tag)
 {
-    size_t at = hash_text(text, pieces->seed) & pieces->mask;
-    while (pieces->slots[at] && !same_text(pieces->texts[pieces->slots[at] - 1], text))
-        at = (at + 1) & pieces->mask;
-    return &pieces->slots[at];
+    uint64_t hash = hash_text(text, pieces->seed);
+    *tag = (uint32_t)(hash >> 32);
+    size_t at = hash & pieces->mask;
+    for (;; at = (at + 1) & pieces->mask) {
+        struct piece_slot *slot = &pieces->slots[at];
+        if (!slot->number || (slot->tag == *tag && same_text(pieces->texts[slot->number - 1], text)))
+            return slot;
+    }
+}
+
+static void set_slot(struct pieces *pieces, size_t piece)
+{
+    uint32_t tag;
+    struct piece_slot *slot = slot_of(pieces, pieces->texts[piece], &tag);
+    *slot = (struct piece_slot){ tag, (uint32_t)piece + 1 };
 }
 
 /* Of two tokens with the same text the last is found, as in llama.cpp. */
@@ -55,12 +67,14 @@ static void fill_slots(struct pieces *pieces, size_t size)
     pieces->slots = xcalloc(size, sizeof *pieces->slots);
     pieces->mask = size - 1;
     for (size_t i = 0; i < pieces->count; i++)
-        *piece_slot(pieces, pieces->texts[i]) = (uint32_t)i + 1;
+        set_slot(pieces, i);
 }
 
 void pieces_init(struct pieces *pieces, struct str *texts_take, size_t count, size_t expected)
 {
-    *pieces = (struct pieces){ .texts = texts_take, .count = count, .cap = count, .n_tokens = count, .seed = rand_u64() };
+    *pieces = (struct pieces){
+        .texts = texts_take, .count = count, .cap = count, .n_tokens = count, .seed = rand_u64()
+    };
     size_t size = 1024;
     while (size < 2 * (MAX(count, expected) + 1))
         size *= 2;
@@ -75,26 +89,25 @@ void pieces_free(struct pieces *pieces)
 
 uint32_t pieces_find(const struct pieces *pieces, struct str text)
 {
-    if (!pieces->slots)
-        return PIECE_NONE;
-    return *piece_slot(pieces, text) - 1;         /* an empty slot's 0 gives PIECE_NONE */
+    uint32_t tag;
+    return pieces->slots ? slot_of(pieces, text, &tag)->number - 1 : PIECE_NONE; /* an empty slot's 0: none */
 }
 
 uint32_t pieces_add(struct pieces *pieces, struct str text)
 {
-    uint32_t *slot = piece_slot(pieces, text);
-    if (*slot)
-        return *slot - 1;
+    uint32_t found = pieces_find(pieces, text);
+    if (found != PIECE_NONE)
+        return found;
     if (pieces->count == pieces->cap) {
         pieces->cap = pieces->cap + pieces->cap / 2 + 64;
         pieces->texts = xrealloc(pieces->texts, pieces->cap * sizeof *pieces->texts);
     }
-    pieces->texts[pieces->count++] = text;
-    *slot = (uint32_t)pieces->count;
-    uint32_t added = *slot - 1;
+    size_t added = pieces->count++;
+    pieces->texts[added] = text;
+    set_slot(pieces, added);
     if (2 * pieces->count > pieces->mask)
         fill_slots(pieces, 2 * (pieces->mask + 1));
-    return added;
+    return (uint32_t)added;
 }
 
 /* ---- merges */
@@ -115,8 +128,8 @@ const struct merge *merges_find(const struct merges *merges, uint32_t left, uint
 }
 
 /* The piece "left right" in one; it is most often the one after the last result. */
-static uint32_t joined_piece(struct pieces *pieces, struct str left, struct str right, uint32_t guess, char *buf,
-                             struct str *fresh)
+static uint32_t joined_piece(struct pieces *pieces, struct str left, struct str right, uint32_t guess,
+                             char *buf, struct str *fresh)
 {
     if (guess < pieces->n_tokens) {
         struct str text = pieces->texts[guess];
@@ -143,7 +156,7 @@ static bool split_merge(struct str text, struct str *left, struct str *right)
 static void add_merge(struct merges *merges, struct merge merge)
 {
     struct merge *slot = &merges->slots[merge_slot(merges, merge.left, merge.right)];
-    if (slot->right == PIECE_NONE)                /* the same pair again: the first counts */
+    if (slot->right == PIECE_NONE) /* the same pair again: the first counts */
         *slot = merge;
 }
 
