@@ -9,6 +9,44 @@
 
 enum { CLASSES = ACTION_COUNT };
 
+/* How much of an example's target goes to `best`; chosen by folds over the training scenarios. */
+static const double BEST_SHARE = 0.75;
+
+void dataset_new(struct dataset *data, size_t count, size_t columns, size_t values)
+{
+    *data = (struct dataset){ .count = count,
+                              .columns = columns,
+                              .starts = xcalloc(count + 1, sizeof *data->starts),
+                              .index = xcalloc(values, sizeof *data->index),
+                              .value = xcalloc(values, sizeof *data->value),
+                              .target = xcalloc(count, sizeof *data->target),
+                              .unsafe = xcalloc(count, sizeof *data->unsafe),
+                              .weight = xcalloc(count, sizeof *data->weight) };
+}
+
+void dataset_free(struct dataset *data)
+{
+    free(data->starts);
+    free(data->index);
+    free(data->value);
+    free(data->target);
+    free(data->unsafe);
+    free(data->weight);
+    *data = (struct dataset){ 0 };
+}
+
+void dataset_label(struct dataset *data, size_t i, const struct scenario *scenario)
+{
+    if (!scenario->labelled)
+        return;
+    int others = __builtin_popcount(scenario->acceptable) - 1;
+    for (int a = 0; a < ACTION_COUNT; a++)
+        data->target[i][a] = scenario->acceptable & BIT(a) && others > 0 ? (1 - BEST_SHARE) / others : 0;
+    data->target[i][scenario->best] = others > 0 ? BEST_SHARE : 1;
+    data->unsafe[i] = scenario->unsafe;
+    data->weight[i] = 1;
+}
+
 struct fit {
     const struct dataset *data;
     const struct softmax_options *options;

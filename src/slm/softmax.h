@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "action/action.h"
+#include "slm/scenario.h"
 
 /* Examples as sparse rows; a dense vector is a row with every column. */
 struct dataset {
@@ -23,6 +24,14 @@ struct dataset {
     uint32_t *unsafe;               /* sets of actions */
     double *weight;
 };
+
+/* Room for `count` examples with `values` numbers in all; starts[0] is 0, weights are 0 until labelled. */
+void dataset_new(struct dataset *data, size_t count, size_t columns, size_t values);
+void dataset_free(struct dataset *data);
+
+/* Example i's target, unsafe set and weight from a scenario's labels: `best` gets the larger share, the other
+ * acceptable actions divide the rest; without labels the weight stays 0. */
+void dataset_label(struct dataset *data, size_t i, const struct scenario *scenario);
 
 struct softmax {
     size_t columns;

@@ -43,7 +43,7 @@ static void unseen_rule_is_recognised_by_its_words(void **state)
     struct scenario_list list = { items, 0, 8 };
     make_scenarios(arena, &list);
     const uint8_t use[8] = { 1, 1, 1, 1, 1, 1, 0, 0 };
-    AUTO(prior) struct prior *prior = prior_fit(&list, use);
+    AUTO(layer) struct layer *prior = prior_fit(&list, use);
     for (int i = 6; i < 8; i++) {
         struct feature_list features = features_of_alert(arena, &items[i].alert);
         double log_p[ACTION_COUNT], sum = 0;
@@ -69,11 +69,11 @@ static void saved_prior_is_the_same_and_a_damaged_one_is_refused(void **state)
     struct error *err = NULL;
     char path[] = "/tmp/prior_test.XXXXXX";
     close(mkstemp(path));
-    AUTO(prior) struct prior *prior = prior_fit(&list, NULL);
-    assert_ok(prior_save(prior, path, &err), err);
-    AUTO(prior) struct prior *back = prior_open(path, &err);
+    AUTO(layer) struct layer *prior = prior_fit(&list, NULL);
+    assert_ok(layer_save(prior, path, &err), err);
+    AUTO(layer) struct layer *back = layer_open(path, &err);
     assert_ok(back, err);
-    assert_string_equal(prior_sha256(back), prior_sha256(prior));
+    assert_string_equal(back->sha256, prior->sha256);
     struct feature_list features = features_of_alert(arena, &items[0].alert);
     double a[ACTION_COUNT], b[ACTION_COUNT];
     prior_log_probabilities(prior, &features, a);
@@ -84,7 +84,7 @@ static void saved_prior_is_the_same_and_a_damaged_one_is_refused(void **state)
     assert_ok(file_read(path, 1 << 20, &file, &err), err);
     for (size_t len = 0; len < file.len; len += 1 + file.len / 50) {
         assert_ok(file_replace(path, str_slice(strbuf_str(&file), 0, len), 0600, &err), err);
-        assert_null(prior_open(path, &err));
+        assert_null(layer_open(path, &err));
         assert_non_null(strstr(error_message(err), path));
         error_clear(&err);
     }
