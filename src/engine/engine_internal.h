@@ -2,12 +2,62 @@
 #ifndef ENGINE_ENGINE_INTERNAL_H
 #define ENGINE_ENGINE_INTERNAL_H
 
+#include <pthread.h>
+
 #include "engine/engine.h"
 #include "engine/gguf.h"
+#include "engine/pass.h"
 #include "engine/tokenizer.h"
+
+struct request;
+
+struct engine {
+    struct engine_info info;                      /* set by engine_open(), read-only since, but for sha256 */
+    struct gguf *file;
+    struct model *model;
+    struct mapping *prepared;                     /* NULL: the weights are in `repacked` */
+    unsigned char *repacked;
+    struct pool *pool;
+    const struct kernels *kernels;
+    struct tokenizer *tokenizer;
+    struct cache *cache;                          /* locks itself */
+    char *cache_dir;                              /* NULL: none */
+    char *path;
+
+    pthread_mutex_t lock;                         /* guards leading, queue, and info.sha256 */
+    pthread_cond_t changed;
+    bool leading;                                 /* a thread runs the pass; only that one touches `pass` */
+    struct request *queue;                        /* steps that wait or are under way */
+    struct pass *pass;
+};
+
+struct engine_sequence {
+    struct engine *engine;
+    struct page **pages;                          /* [context / PAGE + 1], the first n_pages are ours */
+    size_t n_pages;
+    int32_t *tokens;                              /* [context] */
+    size_t len;
+    float *hidden;                                /* [dim]: the final norm's output at token hidden_len - 1 */
+    size_t hidden_len;                            /* 0: not known */
+    struct engine_adapter *adapter;
+    float adapter_scale;
+};
 
 /* engine.c */
 const struct tokenizer *engine_tokenizer(const struct engine *engine);
 const struct gguf *engine_file(const struct engine *engine);
+bool engine_storage_is_sound(const struct engine *engine, struct error **err);     /* no page of the maps has failed */
+
+/* sequence.c */
+bool sequence_reserve(struct engine_sequence *sequence, size_t len, struct error **err);  /* pages to write up to len */
+
+/* step.c: the pass is one thread's at a time. */
+void engine_lead(struct engine *engine);
+void engine_unlead(struct engine *engine);
+bool sequence_need_hidden(struct engine *engine, struct engine_sequence *sequence, struct error **err);
+
+/* prepare.c */
+size_t prepare_page(size_t bytes);                /* rounded up to whole pages */
+struct mapping *prepared_open(const char *path, const char *cache_dir, struct model *model);    /* places the weights; NULL: none */
 
 #endif
