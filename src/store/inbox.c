@@ -269,6 +269,12 @@ bool inbox_finish(struct tx *tx, const struct inbox_claim *claim, struct error *
            error_set(err, ERROR_CONFLICT, "inbox row %lld is another worker's now", (long long)claim->id);
 }
 
+bool inbox_free(struct tx *tx, const struct inbox_claim *claim, struct error **err)
+{
+    return tx_exec(tx, &inbox_free_sql, VALUES(V_INT(claim->id), V_TEXT(claim->owner), V_INT(claim->fence)),
+                   err);
+}
+
 bool inbox_refuse(struct tx *tx, const struct inbox_claim *claim, const char *why, struct error **err)
 {
     char id[ULID_LEN + 1];

@@ -48,6 +48,9 @@ bool inbox_claim(struct store *store, struct arena *arena, const char *owner, in
 bool inbox_finish(struct tx *tx, const struct inbox_claim *claim, struct error **err);
 void inbox_finished(struct store *store, size_t alerts); /* after that transaction's commit */
 
+/* Not now: free for the next claim at once. */
+bool inbox_free(struct tx *tx, const struct inbox_claim *claim, struct error **err);
+
 /* It cannot be worked in, ever: keep it aside for a person, and delete it. */
 bool inbox_refuse(struct tx *tx, const struct inbox_claim *claim, const char *why, struct error **err);
 

@@ -111,6 +111,11 @@ bool incident_update(struct tx *tx, const struct incident *i, struct error **err
                    err);
 }
 
+bool incident_adopt(struct tx *tx, struct str node, const char *parent_id, int64_t since, struct error **err)
+{
+    return tx_exec(tx, &incident_adopt_sql, VALUES(V_STR(node), V_TEXT(parent_id), V_INT(since)), err);
+}
+
 bool incident_set_work(struct tx *tx, const char *id, const char *work, struct error **err)
 {
     return tx_exec(tx, &incident_set_work_sql, VALUES(V_TEXT(id), V_TEXT(work)), err);
@@ -125,6 +130,7 @@ bool incident_list(struct tx *tx, struct arena *arena, const struct incident_que
     list_where(&list, "namespace = ?", V_TEXT(query->namespace));
     list_where(&list, "lower(kind) = lower(?)", V_TEXT(query->kind));
     list_where(&list, "name = ?", V_TEXT(query->name));
+    list_where(&list, "parent_id = ?", V_TEXT(query->parent_id));
     list_where(&list, "id < ?", V_TEXT(query->before_id));
     AUTO(rows) struct rows *rows = list_run(tx, &list, query->limit, err);
     size_t room = 0;

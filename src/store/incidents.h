@@ -39,10 +39,12 @@ bool incident_add_key(struct tx *tx, const char *incident_id, const char *key, i
 
 bool incident_insert(struct tx *tx, const struct incident *incident, struct error **err);
 bool incident_update(struct tx *tx, const struct incident *incident, struct error **err);
+/* Open incidents on this node, opened at or after `since`, become children of the node's own. */
+bool incident_adopt(struct tx *tx, struct str node, const char *parent_id, int64_t since, struct error **err);
 bool incident_set_work(struct tx *tx, const char *id, const char *work, struct error **err);
 
 struct incident_query { /* NULL and 0: whatever */
-    const char *status, *severity, *namespace, *kind, *name, *before_id;
+    const char *status, *severity, *namespace, *kind, *name, *parent_id, *before_id;
     int64_t limit;
 };
 struct incidents {

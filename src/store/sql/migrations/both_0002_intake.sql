@@ -101,6 +101,8 @@ CREATE TABLE incidents (
 CREATE UNIQUE INDEX incidents_open ON incidents (target_key) WHERE status = 'open';
 CREATE INDEX incidents_past ON incidents (target_key, id) WHERE status <> 'open';
 CREATE INDEX incidents_target ON incidents (namespace, kind, name);
+CREATE INDEX incidents_parent ON incidents (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX incidents_node ON incidents (node) WHERE status = 'open' AND node <> '';
 
 -- Further names under which an open incident is found: what a correlation rule makes of an alert's labels.
 CREATE TABLE incident_keys (
