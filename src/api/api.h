@@ -10,11 +10,13 @@
 
 enum { API_LIMIT_DEFAULT = 50, API_LIMIT_MAX = 1000 };
 
-void api_add_to(struct http_server *server, struct store *store);             /* the store outlives the server */
+void api_add_to(struct http_server *server, struct store *store); /* the store outlives the server */
 
 /* The same lists for the command line: {"alerts":[…],"next_cursor":…}. The cursor of a page is the id of its last row. */
-bool api_write_alerts(struct store *store, const struct alert_query *query, struct strbuf *out, struct error **err);
-bool api_write_incidents(struct store *store, const struct incident_query *query, struct strbuf *out, struct error **err);
+bool api_write_alerts(struct store *store, const struct alert_query *query, struct strbuf *out,
+                      struct error **err);
+bool api_write_incidents(struct store *store, const struct incident_query *query, struct strbuf *out,
+                         struct error **err);
 bool api_write_alert(struct store *store, const char *id, struct strbuf *out, struct error **err);
 
 /* One incident with everything that is known: its alerts, decisions, verdicts, executions and their assessments. */

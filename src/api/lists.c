@@ -20,7 +20,8 @@ static size_t page_of(size_t count, int64_t limit, bool *more)
     return *more ? (size_t)limit : count;
 }
 
-bool api_write_alerts(struct store *store, const struct alert_query *query, struct strbuf *out, struct error **err)
+bool api_write_alerts(struct store *store, const struct alert_query *query, struct strbuf *out,
+                      struct error **err)
 {
     AUTO(arena) struct arena *arena = arena_new(ARENA_BLOCK);
     AUTO(tx) struct tx *tx = tx_begin(store, TX_READ, err);
@@ -41,7 +42,8 @@ bool api_write_alerts(struct store *store, const struct alert_query *query, stru
     return true;
 }
 
-bool api_write_incidents(struct store *store, const struct incident_query *query, struct strbuf *out, struct error **err)
+bool api_write_incidents(struct store *store, const struct incident_query *query, struct strbuf *out,
+                         struct error **err)
 {
     AUTO(arena) struct arena *arena = arena_new(ARENA_BLOCK);
     AUTO(tx) struct tx *tx = tx_begin(store, TX_READ, err);
@@ -93,7 +95,8 @@ bool api_write_incident(struct store *store, const char *id, struct strbuf *out,
     const struct alert_query its_alerts = { .incident_id = id, .limit = API_LIMIT_MAX };
     struct incident incident;
     struct alert_records records;
-    if (!tx || !incident_get(tx, arena, id, &incident, err) || !alert_record_list(tx, arena, &its_alerts, &records, err))
+    if (!tx || !incident_get(tx, arena, id, &incident, err) ||
+        !alert_record_list(tx, arena, &its_alerts, &records, err))
         return false;
     strbuf_add_char(out, '{');
     incident_write_fields(out, &incident);

@@ -6,8 +6,8 @@
 
 struct parameter {
     const char *name;
-    size_t offset;                                /* of a `const char *` in the query */
-    const char *const *choices;                   /* ended by NULL; NULL: any text */
+    size_t offset;              /* of a `const char *` in the query */
+    const char *const *choices; /* ended by NULL; NULL: any text */
 };
 
 static const char *const alert_statuses[] = { "firing", "resolved", NULL };
@@ -15,16 +15,26 @@ static const char *const incident_statuses[] = { "open", "resolved", NULL };
 
 #define AT(field) offsetof(struct alert_query, field)
 static const struct parameter alert_parameters[] = {
-    { "status", AT(status), alert_statuses }, { "severity", AT(severity) },       { "namespace", AT(namespace) },
-    { "name", AT(name) },                     { "fingerprint", AT(fingerprint) }, { "incident_id", AT(incident_id) },
-    { "cursor", AT(before_id) },              { 0 },
+    { "status", AT(status), alert_statuses },
+    { "severity", AT(severity) },
+    { "namespace", AT(namespace) },
+    { "name", AT(name) },
+    { "fingerprint", AT(fingerprint) },
+    { "incident_id", AT(incident_id) },
+    { "cursor", AT(before_id) },
+    { 0 },
 };
 #undef AT
 #define AT(field) offsetof(struct incident_query, field)
 static const struct parameter incident_parameters[] = {
-    { "status", AT(status), incident_statuses }, { "severity", AT(severity) }, { "namespace", AT(namespace) },
-    { "kind", AT(kind) },                        { "name", AT(name) },         { "parent_id", AT(parent_id) },
-    { "cursor", AT(before_id) },                 { 0 },
+    { "status", AT(status), incident_statuses },
+    { "severity", AT(severity) },
+    { "namespace", AT(namespace) },
+    { "kind", AT(kind) },
+    { "name", AT(name) },
+    { "parent_id", AT(parent_id) },
+    { "cursor", AT(before_id) },
+    { 0 },
 };
 #undef AT
 
@@ -39,7 +49,8 @@ static bool read_choice(const struct parameter *parameter, const char *text, str
     for (size_t i = 0; parameter->choices[i]; i++)
         if (strcmp(parameter->choices[i], text) == 0)
             return true;
-    return error_set(err, ERROR_INVALID, "%s: give %s or %s", parameter->name, parameter->choices[0], parameter->choices[1]);
+    return error_set(err, ERROR_INVALID, "%s: give %s or %s", parameter->name, parameter->choices[0],
+                     parameter->choices[1]);
 }
 
 static bool read_cursor(struct str text, struct error **err)
@@ -67,8 +78,8 @@ static bool read_parameter(struct http_request *request, const struct parameter 
     return error_set(err, ERROR_INVALID, "unknown parameter \"" STR_FMT "\"", STR_ARG(utf8_prefix(name, 40)));
 }
 
-static bool read_query(struct http_request *request, const struct parameter *parameters, void *query, int64_t *limit,
-                       struct error **err)
+static bool read_query(struct http_request *request, const struct parameter *parameters, void *query,
+                       int64_t *limit, struct error **err)
 {
     *limit = API_LIMIT_DEFAULT;
     for (size_t i = 0; i < http_request_query_count(request); i++) {

@@ -5,7 +5,7 @@
 enum kind { TEXT, INTEGER, NUMBER, TIME, JSON, FLAG };
 
 struct column {
-    const char *name, *sql;                       /* sql NULL: the same */
+    const char *name, *sql; /* sql NULL: the same */
     enum kind kind;
 };
 
@@ -62,15 +62,17 @@ static const struct column execution_columns[] = {
 };
 
 static const struct column assessment_columns[] = {
-    { "id", .kind = TEXT },           { "execution_id", .kind = TEXT }, { "state", .kind = TEXT },
-    { "score", .kind = NUMBER },      { "confidence", .kind = NUMBER }, { "method", .kind = TEXT },
-    { "criteria", .kind = JSON },     { "factors", .kind = JSON },      { "improvements", .kind = JSON },
-    { "cost", .kind = JSON },         { "notes", .kind = TEXT },        { "due_at", .kind = TIME },
+    { "id", .kind = TEXT },           { "execution_id", .kind = TEXT },
+    { "state", .kind = TEXT },        { "score", .kind = NUMBER },
+    { "confidence", .kind = NUMBER }, { "method", .kind = TEXT },
+    { "criteria", .kind = JSON },     { "factors", .kind = JSON },
+    { "improvements", .kind = JSON }, { "cost", .kind = JSON },
+    { "notes", .kind = TEXT },        { "due_at", .kind = TIME },
     { "assessed_at", .kind = TIME },  { 0 },
 };
 
 struct table {
-    const char *one, *many;                       /* the names in the answer: the latest, and the list of all */
+    const char *one, *many; /* the names in the answer: the latest, and the list of all */
     const char *from, *condition;
     const struct column *columns;
 };
@@ -103,7 +105,7 @@ static void add_value(struct strbuf *out, const struct rows *rows, int at, enum 
     case TIME:
         strbuf_add_json(out, str_of(clock_format(rows_int(rows, at), text)));
         break;
-    case JSON:                                    /* written by us, so well formed; an empty text is nothing */
+    case JSON: /* written by us, so well formed; an empty text is nothing */
         strbuf_add(out, rows_text(rows, at).len ? rows_text(rows, at) : STR("null"));
         break;
     case FLAG:
@@ -121,11 +123,13 @@ static void add_row(struct strbuf *out, const struct rows *rows, const struct co
     strbuf_add_char(out, '}');
 }
 
-static struct rows *query(struct tx *tx, const struct table *table, const char *incident_id, int64_t limit, struct error **err)
+static struct rows *query(struct tx *tx, const struct table *table, const char *incident_id, int64_t limit,
+                          struct error **err)
 {
     AUTO(strbuf) struct strbuf select = { 0 };
     for (int i = 0; table->columns[i].name; i++)
-        strbuf_addf(&select, "%s%s", i ? ", " : "SELECT ", table->columns[i].sql ? table->columns[i].sql : table->columns[i].name);
+        strbuf_addf(&select, "%s%s", i ? ", " : "SELECT ",
+                    table->columns[i].sql ? table->columns[i].sql : table->columns[i].name);
     strbuf_addf(&select, " FROM %s", table->from);
     struct list_query list = { .select = select.ptr };
     list_where(&list, table->condition, V_TEXT(incident_id));

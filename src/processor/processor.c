@@ -200,8 +200,7 @@ static void start_workers(struct processor *processor)
     }
 }
 
-struct processor *processor_start(struct store *store, struct config_live *live,
-                                  const struct processor_steps *steps)
+struct processor *processor_new(struct store *store, struct config_live *live, const struct processor_steps *steps)
 {
     struct processor *processor = xcalloc(1, sizeof *processor);
     processor->store = store;
@@ -211,6 +210,24 @@ struct processor *processor_start(struct store *store, struct config_live *live,
     processor->leases = lease_list_new();
     name_owner(processor->owner);
     init_locks(processor);
+    return processor;
+}
+
+void processor_free(struct processor *processor)
+{
+    pthread_mutex_destroy(&processor->lock);
+    pthread_cond_destroy(&processor->intake_bell.wake);
+    pthread_cond_destroy(&processor->work_bell.wake);
+    pthread_cond_destroy(&processor->stop_bell.wake);
+    free(processor->leases);
+    free(processor->workers);
+    free(processor);
+}
+
+struct processor *processor_start(struct store *store, struct config_live *live,
+                                  const struct processor_steps *steps)
+{
+    struct processor *processor = processor_new(store, live, steps);
     start_thread(&processor->intake_thread, run_intake, processor);
     start_thread(&processor->tidy_thread, run_tidy, processor);
     start_workers(processor);
@@ -250,13 +267,7 @@ void processor_stop(struct processor *processor, int64_t deadline_ms)
         log_warn("work was cut off at the deadline; it is taken up again at the next start");
         return;
     }
-    pthread_mutex_destroy(&processor->lock);
-    pthread_cond_destroy(&processor->intake_bell.wake);
-    pthread_cond_destroy(&processor->work_bell.wake);
-    pthread_cond_destroy(&processor->stop_bell.wake);
-    free(processor->leases);
-    free(processor->workers);
-    free(processor);
+    processor_free(processor);
 }
 
 void processor_stats(struct processor *processor, struct processor_stats *stats)

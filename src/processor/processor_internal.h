@@ -18,6 +18,11 @@
 
 enum { OWNER_MAX = 96 };
 
+struct bell {                                     /* rung when there may be something to do */
+    pthread_cond_t wake;
+    uint64_t rings;
+};
+
 struct processor {
     struct store *store; /* these are set before the threads start, read-only since */
     struct config_live *config;
@@ -25,8 +30,7 @@ struct processor {
     char owner[OWNER_MAX]; /* of leases: host, process and start */
 
     pthread_mutex_t lock; /* guards what follows; held to change it, not across work */
-    pthread_cond_t wake;
-    uint64_t calls; /* counts processor_wake() */
+    struct bell intake_bell, work_bell, stop_bell;
     bool stopping;
     struct lease_list *leases; /* work.c's: what is being worked on */
 
@@ -37,6 +41,10 @@ struct processor {
     int64_t payloads, alerts, filtered, worked, failed; /* atomic counts */
     unsigned busy;                                      /* atomic */
 };
+
+/* Without threads: tests take one step at a time. */
+struct processor *processor_new(struct store *store, struct config_live *live, const struct processor_steps *steps);
+void processor_free(struct processor *processor);
 
 bool processor_is_stopping(struct processor *processor);
 /* Sleep until the bell rings, the processor stops, or `ms` have passed. `seen` counts the rings that were answered. */

@@ -104,6 +104,7 @@ bool alert_record_insert(struct tx *tx, const struct alert_record *record, struc
     const struct alert *alert = &record->alert;
     AUTO(strbuf) struct strbuf labels = { 0 };
     AUTO(strbuf) struct strbuf annotations = { 0 };
+    AUTO(strbuf) struct strbuf changes = { 0 };
     label_list_write(&labels, &alert->labels);
     label_list_write(&annotations, &alert->annotations);
     return tx_exec(
@@ -116,7 +117,8 @@ bool alert_record_insert(struct tx *tx, const struct alert_record *record, struc
                V_STR(alert->generator_url), V_STR(record->receiver), V_STR(record->group_key),
                V_TIME(alert->starts_at), V_TIME(alert->ends_at), V_INT(record->received_at),
                V_INT(record->last_seen_at), V_BOOL(record->filtered),
-               V_TEXT(record->incident_id[0] ? record->incident_id : NULL), V_TEXT(record->trace_id)),
+               V_TEXT(record->incident_id[0] ? record->incident_id : NULL), V_TEXT(record->trace_id),
+               V_TEXT(write_changes(record, &changes)), V_BOOL(record->flapping)),
         err);
 }
 

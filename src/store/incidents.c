@@ -107,7 +107,7 @@ bool incident_update(struct tx *tx, const struct incident *i, struct error **err
                           V_STR(i->title), V_STR(i->severity), V_INT(i->severity_rank),
                           id_or_null(i->root_alert_id), id_or_null(i->parent_id), V_INT(i->alerts),
                           V_INT(i->firing), V_BOOL(i->flapping), V_STR(i->work), V_INT(i->updated_at),
-                          V_TIME(i->resolved_at)),
+                          V_TIME(i->resolved_at), V_TEXT(i->rule)),
                    err);
 }
 

@@ -14,10 +14,10 @@ struct webhook {
     void (*accepted)(void *context);
     void *context;
     char *path;
-    struct http_route routes[2];                  /* ours, and the empty one that ends the table */
+    struct http_route routes[2]; /* ours, and the empty one that ends the table */
 };
 
-struct acceptance {                               /* a request that waits for its commit; in the request's arena */
+struct acceptance { /* a request that waits for its commit; in the request's arena */
     struct webhook *webhook;
     struct http_request *request;
     struct inbox_item item;
@@ -48,13 +48,15 @@ static void respond_busy(struct http_request *request, const char *why)
     strbuf_add_text(&body, "{\"status\":\"error\",\"error\":");
     strbuf_add_json(&body, str_of(why));
     strbuf_add_char(&body, '}');
-    http_respond(request, &(struct http_response){ .status = 503, .body = strbuf_str(&body), .retry_after_s = BUSY_RETRY_S });
+    http_respond(request, &(struct http_response){
+                              .status = 503, .body = strbuf_str(&body), .retry_after_s = BUSY_RETRY_S });
 }
 
 static void respond_accepted(struct http_request *request, size_t alerts)
 {
     char body[96];
-    int len = snprintf(body, sizeof body, "{\"status\":\"success\",\"message\":\"Successfully processed %zu alerts\"}", alerts);
+    int len = snprintf(body, sizeof body,
+                       "{\"status\":\"success\",\"message\":\"Successfully processed %zu alerts\"}", alerts);
     http_respond_json(request, 200, (struct str){ body, (size_t)len });
 }
 
@@ -63,7 +65,8 @@ static void committed(void *context, const struct error *error)
     struct acceptance *acceptance = context;
     struct webhook *webhook = acceptance->webhook;
     if (error) {
-        log_error("alerts were not accepted", KV("trace", acceptance->trace_id), KV("error", error_message(error)));
+        log_error("alerts were not accepted", KV("trace", acceptance->trace_id),
+                  KV("error", error_message(error)));
         respond_busy(acceptance->request, "the store does not take alerts now; try again");
         return;
     }
@@ -95,7 +98,8 @@ static bool has_room(struct webhook *webhook, size_t alerts, struct error **err)
     int64_t limit = config->intake.inbox_limit;
     config_live_release(webhook->config, config);
     return inbox_waiting(webhook->store) + (int64_t)alerts <= limit ||
-           error_set(err, ERROR_UNAVAILABLE, "the inbox is full (intake.inbox_limit is %lld alerts)", (long long)limit);
+           error_set(err, ERROR_UNAVAILABLE, "the inbox is full (intake.inbox_limit is %lld alerts)",
+                     (long long)limit);
 }
 
 static void accept_alerts(struct http_request *request, void *context)
@@ -105,7 +109,8 @@ static void accept_alerts(struct http_request *request, void *context)
     struct alert_payload payload;
     AUTO(error) struct error *error = NULL;
     if (!alert_parse_webhook(arena, http_request_body(request), &payload, &error)) {
-        log_warn("payload refused", KV("client", http_request_client(request)), KV("error", error_message(error)));
+        log_warn("payload refused", KV("client", http_request_client(request)),
+                 KV("error", error_message(error)));
         http_respond_error(request, 400, "%.200s", error_message(error));
         return;
     }
@@ -114,14 +119,17 @@ static void accept_alerts(struct http_request *request, void *context)
         return;
     }
     if (!store_check(webhook->store, &error) || !has_room(webhook, payload.count, &error)) {
-        respond_busy(request, error_code(error) == ERROR_UNAVAILABLE ? error_message(error) : "the store is damaged");
+        respond_busy(request,
+                     error_code(error) == ERROR_UNAVAILABLE ? error_message(error) : "the store is damaged");
         return;
     }
     struct acceptance *acceptance = ARENA_NEW(arena, struct acceptance);
     *acceptance = (struct acceptance){ .webhook = webhook, .request = request };
     trace_id_of(request, acceptance->trace_id);
-    acceptance->item = (struct inbox_item){ .payload = http_request_body(request), .alerts = payload.count,
-                                            .severity = payload.severity, .trace_id = acceptance->trace_id };
+    acceptance->item = (struct inbox_item){ .payload = http_request_body(request),
+                                            .alerts = payload.count,
+                                            .severity = payload.severity,
+                                            .trace_id = acceptance->trace_id };
     if (payload.truncated)
         ask_for_rest(arena, &payload, &acceptance->item);
     inbox_append_then(webhook->store, &acceptance->item, committed, acceptance);
@@ -130,10 +138,14 @@ static void accept_alerts(struct http_request *request, void *context)
 struct webhook *webhook_new(const struct webhook_options *options)
 {
     struct webhook *webhook = xcalloc(1, sizeof *webhook);
-    *webhook = (struct webhook){ .store = options->store, .config = options->config, .accepted = options->accepted,
-                                 .context = options->context, .path = xstrdup(options->path) };
-    webhook->routes[0] = (struct http_route){ "POST", webhook->path, HTTP_GROUP_API, HTTP_SCOPE_INGEST, accept_alerts,
-                                              .content_type = "application/json" };
+    *webhook = (struct webhook){ .store = options->store,
+                                 .config = options->config,
+                                 .accepted = options->accepted,
+                                 .context = options->context,
+                                 .path = xstrdup(options->path) };
+    webhook->routes[0] = (struct http_route){ "POST",         webhook->path,
+                                              HTTP_GROUP_API, HTTP_SCOPE_INGEST,
+                                              accept_alerts,  .content_type = "application/json" };
     return webhook;
 }
 

@@ -8,19 +8,22 @@
 #include "http/http.h"
 #include "store/store.h"
 
-struct webhook;                                   /* locks itself */
+struct webhook; /* locks itself */
 
 struct webhook_options {
     struct store *store;
-    struct config_live *config;                   /* intake.inbox_limit */
-    const char *path;                             /* "/alerts"; copied */
-    void (*accepted)(void *context);              /* told after each commit, on another thread; may be NULL */
+    struct config_live *config;      /* intake.inbox_limit */
+    const char *path;                /* "/alerts"; copied */
+    void (*accepted)(void *context); /* told after each commit, on another thread; may be NULL */
     void *context;
 };
 
 struct webhook *webhook_new(const struct webhook_options *options);
-void webhook_free(struct webhook *webhook);       /* after the server has stopped */
-static inline void webhook_cleanup(struct webhook **webhook) { webhook_free(*webhook); }
+void webhook_free(struct webhook *webhook); /* after the server has stopped */
+static inline void webhook_cleanup(struct webhook **webhook)
+{
+    webhook_free(*webhook);
+}
 
 void webhook_add_to(struct webhook *webhook, struct http_server *server);
 
