@@ -71,16 +71,18 @@ struct arena *http_request_arena(struct http_request *request);      /* for the 
 int64_t
 http_request_started_us(const struct http_request *request); /* clock_mono_us() when its header was read */
 
+struct http_header {
+    const char *name, *value;
+};
+
 /* The answer. The body is copied, unless it is `static_body`. */
 struct http_response {
     unsigned status;
     const char *content_type; /* NULL: application/json */
     struct str body;
-    bool static_body; /* the body outlives the server (embedded files) */
-    const struct http_header {
-        const char *name, *value;
-    } *headers;             /* ended by a NULL name; copied; may be NULL */
-    unsigned retry_after_s; /* 0: no Retry-After */
+    bool static_body;                  /* the body outlives the server (embedded files) */
+    const struct http_header *headers; /* ended by a NULL name; copied; may be NULL */
+    unsigned retry_after_s;            /* 0: no Retry-After */
 };
 void http_respond(struct http_request *request, const struct http_response *response);
 void http_respond_json(struct http_request *request, unsigned status, struct str json);
