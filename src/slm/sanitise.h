@@ -17,7 +17,7 @@
 #include "base/str.h"
 
 /* At most `max` bytes, cut at a character; on one line: line ends and tabs are blanks, blanks never double, none at
- * either end. Doing it again changes nothing. */
+ * either end. What is not cut is not changed by doing it again. */
 struct str sanitise(struct arena *arena, struct str text, size_t max);
 
 /* The same, line by line: line ends stay, empty lines go. */
