@@ -18,6 +18,7 @@ static const struct migration migrations[] = {
     { 1, "inbox", &sqlite_0001_inbox_sql, &postgres_0001_inbox_sql },
     { 2, "intake", BOTH(both_0002_intake) },
     { 3, "history", BOTH(both_0003_history) },
+    { 4, "executions", BOTH(both_0004_executions) },
 };
 
 static const char create_table_text[] =

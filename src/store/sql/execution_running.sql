@@ -1,0 +1,1 @@
+SELECT count(*) FROM executions WHERE state = 'executing' AND dry_run = 'off' AND id <> $1
