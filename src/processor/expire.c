@@ -1,5 +1,6 @@
 /* A silenced, inhibited or muted alert vanishes from Alertmanager's messages without an end, and with
  * send_resolved: false no end ever comes. What fires and has been silent for intake.expire_after is ended by us. */
+#include "metrics/metrics.h"
 #include "processor/processor_internal.h"
 
 enum { EXPIRE_BATCH = 200 };
@@ -36,6 +37,7 @@ bool expire_once(struct processor *processor, struct arena *arena, int64_t now, 
     bool ok = end_silent(processor, arena, config, now, &ended, err);
     config_live_release(processor->config, config);
     *more = ok && ended == EXPIRE_BATCH;
+    metric_add(METRIC_ALERTS_EXPIRED, (double)ended);
     if (ok && ended)
         log_info("silent alerts have ended", KV_INT("count", (int64_t)ended));
     return ok;

@@ -2,6 +2,7 @@
  * writes, and the deletion of the payloads it finishes, are one commit, so that each alert is in the store once whenever
  * the process dies. A payload too large for one transaction is worked in by several; saying its first alerts again after
  * a crash between them changes nothing. */
+#include "metrics/metrics.h"
 #include "processor/processor_internal.h"
 
 enum { BATCH_PAYLOADS = 64, BATCH_ALERTS = 256, TRIES_MAX = 5 };
@@ -15,6 +16,13 @@ struct intake {
     size_t count;
     int64_t now;
 };
+
+static double seconds_since(int64_t *us)
+{
+    int64_t before = *us;
+    *us = clock_mono_us();
+    return (double)(*us - before) / 1e6;
+}
 
 /* --- one alert */
 
@@ -93,6 +101,19 @@ static bool write_episode(const struct intake *in, struct incident_set *set, con
            alert_record_update(set->tx, record, err); /* the filters changed */
 }
 
+static void count_episode(const struct intake *in, const struct alert_record *known,
+                          const struct alert_record *record, enum episode episode)
+{
+    if (episode == EPISODE_SAME)
+        metric_inc(METRIC_ALERTS_DEDUPLICATED);
+    if (record->flapping && !(known && known->flapping))
+        metric_inc(METRIC_ALERTS_FLAPPING);
+    if (!record->filtered)
+        return;
+    __atomic_add_fetch(&in->processor->filtered, 1, __ATOMIC_RELAXED);
+    metric_inc(METRIC_ALERTS_FILTERED, "general");
+}
+
 static bool work_in(struct intake *in, struct incident_set *set, const struct inbox_claim *claim,
                     const struct alert_payload *payload, const struct alert *alert, struct error **err)
 {
@@ -103,14 +124,18 @@ static bool work_in(struct intake *in, struct incident_set *set, const struct in
                                        .now = in->now };
     struct alert_record known, record;
     bool found = false;
+    int64_t us = clock_mono_us();
     if (!alert_record_current(set->tx, in->arena, alert->fingerprint, &known, &found, err))
         return false;
     enum episode episode = episode_of(&in->config->intake, &delivery, found ? &known : NULL, &record);
+    metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "deduplicate");
     if (alert->status == ALERT_FIRING)
         record.filtered = !processor_filters_accept(&in->config->filters, alert);
-    if (record.filtered)
-        __atomic_add_fetch(&in->processor->filtered, 1, __ATOMIC_RELAXED);
-    return write_episode(in, set, found ? &known : NULL, &record, episode, err);
+    metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "filter");
+    count_episode(in, found ? &known : NULL, &record, episode);
+    bool ok = write_episode(in, set, found ? &known : NULL, &record, episode, err);
+    metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "correlate");
+    return ok;
 }
 
 /* --- one transaction */
@@ -139,10 +164,15 @@ static bool fill(struct intake *in, struct incident_set *set, struct place *at, 
 static bool transact(struct intake *in, struct place *at, size_t end, struct error **err)
 {
     size_t first = at->claim;
+    int64_t us = clock_mono_us();
     AUTO(tx) struct tx *tx = tx_begin(in->processor->store, TX_WRITE, err);
     struct incident_set set = { .tx = tx, .arena = in->arena, .config = in->config };
     if (!tx || !fill(in, &set, at, end, err) || !correlate_write(&set, err) || !tx_commit(STEAL(tx), err))
         return false;
+    metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "incident");
+    for (size_t i = 0; i < set.count; i++)
+        if (set.entries[i]->is_new)
+            metric_inc(METRIC_INCIDENTS_OPENED);
     for (size_t i = first; i < at->claim; i++)
         inbox_finished(in->processor->store, in->claims[i].alerts);
     return true;
@@ -215,8 +245,10 @@ static bool one_by_one(struct intake *in, struct error **err)
 static bool work_in_batch(struct intake *in, struct error **err)
 {
     AUTO(error) struct error *error = NULL;
+    int64_t us = clock_mono_us();
     if (!parse(in, err))
         return false;
+    metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "normalise");
     if (work_in_all(in, 0, in->count, &error))
         return true;
     log_debug("batch failed; each payload alone now", KV("error", error_message(error)));
@@ -229,9 +261,12 @@ bool intake_once(struct processor *processor, struct arena *arena, bool *did, st
     in.claims = ARENA_ARRAY(arena, struct inbox_claim, BATCH_PAYLOADS);
     in.payloads = ARENA_ARRAY(arena, struct alert_payload, BATCH_PAYLOADS);
     in.config = config_live_hold(processor->config);
+    int64_t us = clock_mono_us();
     bool ok = inbox_claim(processor->store, arena, processor->owner, in.config->intake.lease_ms,
                           BATCH_PAYLOADS, in.claims, &in.count, err);
     *did = ok && in.count > 0;
+    if (*did)
+        metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "claim");
     ok = ok && work_in_batch(&in, err);
     __atomic_add_fetch(&processor->payloads, (int64_t)in.count, __ATOMIC_RELAXED);
     for (size_t i = 0; i < in.count; i++)

@@ -200,7 +200,8 @@ static void start_workers(struct processor *processor)
     }
 }
 
-struct processor *processor_new(struct store *store, struct config_live *live, const struct processor_steps *steps)
+struct processor *processor_new(struct store *store, struct config_live *live,
+                                const struct processor_steps *steps)
 {
     struct processor *processor = xcalloc(1, sizeof *processor);
     processor->store = store;

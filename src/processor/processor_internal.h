@@ -18,7 +18,7 @@
 
 enum { OWNER_MAX = 96 };
 
-struct bell {                                     /* rung when there may be something to do */
+struct bell { /* rung when there may be something to do */
     pthread_cond_t wake;
     uint64_t rings;
 };
@@ -43,7 +43,8 @@ struct processor {
 };
 
 /* Without threads: tests take one step at a time. */
-struct processor *processor_new(struct store *store, struct config_live *live, const struct processor_steps *steps);
+struct processor *processor_new(struct store *store, struct config_live *live,
+                                const struct processor_steps *steps);
 void processor_free(struct processor *processor);
 
 bool processor_is_stopping(struct processor *processor);

@@ -1,5 +1,6 @@
 /* Workers: an incident that needs work is a job; the lease on it makes the worker the only one, and is renewed for as
  * long as the worker lives. */
+#include "metrics/metrics.h"
 #include "processor/processor_internal.h"
 
 #include <stdio.h>
@@ -141,9 +142,13 @@ static bool set_work(struct processor *processor, const struct job *job, const c
 static bool run_steps(struct processor *processor, struct processor_work *work, struct error **err)
 {
     const struct processor_step *step = processor->steps.steps;
-    for (; step && step->name && !work->done; step++)
-        if (!step->run(work, processor->steps.context, err))
+    for (; step && step->name && !work->done; step++) {
+        int64_t began_us = clock_mono_us();
+        bool ok = step->run(work, processor->steps.context, err);
+        metric_observe(METRIC_STAGE_DURATION, (double)(clock_mono_us() - began_us) / 1e6, step->name);
+        if (!ok)
             return error_wrap(err, "%s", step->name);
+    }
     return true;
 }
 
@@ -190,6 +195,7 @@ static bool work_on(struct processor *processor, const struct job *job, struct p
     if (!set_work(processor, job, "working", false, err))
         return false;
     bool ok = run_steps(processor, work, &error);
+    metric_inc(METRIC_ALERTS_PROCESSED, work->outcome ? work->outcome : "none", ok ? "success" : "error");
     __atomic_add_fetch(&processor->worked, 1, __ATOMIC_RELAXED);
     return end_work(processor, job, ok, error, err);
 }

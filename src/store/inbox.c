@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "metrics/metrics.h"
 #include "store/jobs.h"
 #include "store/store_internal.h"
 #include "store_sql.h"
@@ -71,7 +72,9 @@ static bool append_all(struct store *store, const struct append *first, struct e
 static void append_and_tell(struct inbox_writer *writer, struct append *first)
 {
     AUTO(error) struct error *error = NULL;
+    int64_t began_us = clock_mono_us(), requests = 0;
     bool ok = append_all(writer->store, first, &error);
+    metric_observe(METRIC_INBOX_COMMIT_DURATION, (double)(clock_mono_us() - began_us) / 1e6);
     while (first) {
         struct append *next = first->next;
         if (ok)
@@ -79,7 +82,9 @@ static void append_and_tell(struct inbox_writer *writer, struct append *first)
         first->done(first->context, ok ? NULL : error);
         free(first);
         first = next;
+        requests++;
     }
+    metric_observe(METRIC_INBOX_COMMIT_REQUESTS, (double)requests);
 }
 
 /* All that waits, or as much as one transaction should hold. */

@@ -4,9 +4,8 @@
 #define STORE_INBOX_H
 
 #include "alert/alert.h"
+#include "metrics/trace.h"
 #include "store/store.h"
-
-enum { TRACE_ID_LEN = 32 };
 
 struct inbox_item {
     struct str payload; /* valid JSON in UTF-8 */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "metrics/metrics.h"
 #include "store/store_internal.h"
 
 static const struct {
@@ -15,6 +16,12 @@ static const struct {
 /* A thread that holds the store's only writer must not wait for it. */
 static _Thread_local struct tx *current;
 
+static void start_server_parts(struct store *store)
+{
+    store->inbox_writer = inbox_writer_start(store);
+    metrics_on_collect(store_collect, store);
+}
+
 struct store *store_open(const struct store_options *options, struct error **err)
 {
     for (size_t i = 0; i < ARRAY_LEN(backends); i++) {
@@ -24,7 +31,7 @@ struct store *store_open(const struct store_options *options, struct error **err
         if (!store)
             return NULL;
         if (options->is_server)
-            store->inbox_writer = inbox_writer_start(store);
+            start_server_parts(store);
         return STEAL(store);
     }
     error_set(err, ERROR_UNSUPPORTED, "store.url \"" STR_FMT "\": give sqlite:PATH",
@@ -36,6 +43,8 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
+    if (store->inbox_writer)
+        metrics_off_collect(store_collect, store);
     inbox_writer_stop(store->inbox_writer);
     char *url = store->url;
     store->backend->close(store);
@@ -64,13 +73,18 @@ struct tx *tx_begin(struct store *store, enum tx_kind kind, struct error **err)
         return NULL;
     }
     current = store->backend->begin(store, kind, err);
+    if (!current)
+        metric_inc(METRIC_STORE_ERRORS, "begin");
     return current;
 }
 
 bool tx_commit(struct tx *tx, struct error **err)
 {
     current = NULL;
-    return tx->store->backend->commit(tx, err);
+    bool ok = tx->store->backend->commit(tx, err);
+    if (!ok)
+        metric_inc(METRIC_STORE_ERRORS, "commit");
+    return ok;
 }
 
 void tx_abort(struct tx *tx)

@@ -49,6 +49,9 @@ struct rows {
 bool migrations_apply(struct tx *tx, struct error **err);
 bool migrations_check(struct tx *tx, struct error **err);
 
+/* collect.c: for metrics_on_collect(); the store is its context. */
+void store_collect(void *context);
+
 /* inbox.c: the thread that appends to the inbox. */
 struct inbox_writer *inbox_writer_start(struct store *store);
 void inbox_writer_stop(struct inbox_writer *writer);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "alert/alert.h"
+#include "metrics/metrics.h"
+#include "metrics/trace.h"
 #include "store/inbox.h"
 
 enum { BUSY_RETRY_S = 1 };
@@ -21,29 +23,35 @@ struct acceptance { /* a request that waits for its commit; in the request's are
     struct webhook *webhook;
     struct http_request *request;
     struct inbox_item item;
-    char trace_id[TRACE_ID_LEN + 1];
+    struct alert_payload payload;
+    struct trace trace;
 };
 
-/* The caller's, from a W3C traceparent (version 00: 00-TRACE-SPAN-FLAGS), else a new one. */
-static void trace_id_of(const struct http_request *request, char trace_id[TRACE_ID_LEN + 1])
+static void count_refusal(const char *reason)
 {
-    struct str header = http_request_header(request, "traceparent");
-    struct str id = str_slice(header, 3, 3 + TRACE_ID_LEN);
-    bool good = header.len >= 55 && id.len == TRACE_ID_LEN && header.ptr[2] == '-' && header.ptr[35] == '-';
-    bool nonzero = false;
-    for (size_t i = 0; good && i < id.len; i++) {
-        good = strchr("0123456789abcdef", id.ptr[i]) && id.ptr[i];
-        nonzero = nonzero || id.ptr[i] != '0';
-    }
-    if (good && nonzero)
-        snprintf(trace_id, TRACE_ID_LEN + 1, STR_FMT, STR_ARG(id));
-    else
-        snprintf(trace_id, TRACE_ID_LEN + 1, "%016llx%016llx", (unsigned long long)rand_u64(),
-                 (unsigned long long)rand_u64());
+    metric_inc(METRIC_WEBHOOK_REQUESTS, "error");
+    metric_inc(METRIC_WEBHOOK_REFUSED, reason);
 }
 
-static void respond_busy(struct http_request *request, const char *why)
+/* Alerts of a group mostly agree in both labels: one step of the counter for each run of those that do. */
+static void count_alerts(const struct alert_payload *payload)
 {
+    char namespace[256];
+    metric_inc(METRIC_WEBHOOK_REQUESTS, "success");
+    for (size_t i = 0, run = 1; i < payload->count; i += run, run = 1) {
+        const struct alert *alert = &payload->alerts[i];
+        while (i + run < payload->count && alert[run].severity == alert->severity &&
+               str_eq(alert[run].namespace, alert->namespace))
+            run++;
+        snprintf(namespace, sizeof namespace, STR_FMT,
+                 STR_ARG(utf8_prefix(alert->namespace, sizeof namespace - 1)));
+        metric_add(METRIC_ALERTS_RECEIVED, (double)run, severity_names[alert->severity], namespace);
+    }
+}
+
+static void respond_busy(struct http_request *request, const char *reason, const char *why)
+{
+    count_refusal(reason);
     AUTO(strbuf) struct strbuf body = { 0 };
     strbuf_add_text(&body, "{\"status\":\"error\",\"error\":");
     strbuf_add_json(&body, str_of(why));
@@ -65,11 +73,12 @@ static void committed(void *context, const struct error *error)
     struct acceptance *acceptance = context;
     struct webhook *webhook = acceptance->webhook;
     if (error) {
-        log_error("alerts were not accepted", KV("trace", acceptance->trace_id),
+        log_error("alerts were not accepted", KV("trace", acceptance->trace.trace_id),
                   KV("error", error_message(error)));
-        respond_busy(acceptance->request, "the store does not take alerts now; try again");
+        respond_busy(acceptance->request, "store", "the store does not take alerts now; try again");
         return;
     }
+    count_alerts(&acceptance->payload);
     respond_accepted(acceptance->request, acceptance->item.alerts);
     if (webhook->accepted)
         webhook->accepted(webhook->context);
@@ -102,37 +111,54 @@ static bool has_room(struct webhook *webhook, size_t alerts, struct error **err)
                      (long long)limit);
 }
 
+static void refuse(struct http_request *request, const struct error *error)
+{
+    log_warn("payload refused", KV("client", http_request_client(request)),
+             KV("error", error_message(error)));
+    count_refusal("payload");
+    http_respond_error(request, 400, "%.200s", error_message(error));
+}
+
+/* Why it cannot be taken now: the reason for the counter, and *err for the answer. NULL if it can. */
+static const char *why_busy(struct webhook *webhook, size_t alerts, struct error **err)
+{
+    if (!store_check(webhook->store, err))
+        return "store";
+    return has_room(webhook, alerts, err) ? NULL : "inbox_full";
+}
+
+static void hand_over(struct acceptance *acceptance)
+{
+    struct http_request *request = acceptance->request;
+    const struct alert_payload *payload = &acceptance->payload;
+    trace_from(http_request_header(request, "traceparent"), &acceptance->trace);
+    acceptance->item = (struct inbox_item){ .payload = http_request_body(request),
+                                            .alerts = payload->count,
+                                            .severity = payload->severity,
+                                            .trace_id = acceptance->trace.trace_id };
+    if (payload->truncated)
+        ask_for_rest(http_request_arena(request), payload, &acceptance->item);
+    inbox_append_then(acceptance->webhook->store, &acceptance->item, committed, acceptance);
+}
+
 static void accept_alerts(struct http_request *request, void *context)
 {
-    struct webhook *webhook = context;
     struct arena *arena = http_request_arena(request);
-    struct alert_payload payload;
-    AUTO(error) struct error *error = NULL;
-    if (!alert_parse_webhook(arena, http_request_body(request), &payload, &error)) {
-        log_warn("payload refused", KV("client", http_request_client(request)),
-                 KV("error", error_message(error)));
-        http_respond_error(request, 400, "%.200s", error_message(error));
-        return;
-    }
-    if (payload.count == 0 && payload.truncated == 0) {
-        respond_accepted(request, 0);
-        return;
-    }
-    if (!store_check(webhook->store, &error) || !has_room(webhook, payload.count, &error)) {
-        respond_busy(request,
-                     error_code(error) == ERROR_UNAVAILABLE ? error_message(error) : "the store is damaged");
-        return;
-    }
     struct acceptance *acceptance = ARENA_NEW(arena, struct acceptance);
-    *acceptance = (struct acceptance){ .webhook = webhook, .request = request };
-    trace_id_of(request, acceptance->trace_id);
-    acceptance->item = (struct inbox_item){ .payload = http_request_body(request),
-                                            .alerts = payload.count,
-                                            .severity = payload.severity,
-                                            .trace_id = acceptance->trace_id };
-    if (payload.truncated)
-        ask_for_rest(arena, &payload, &acceptance->item);
-    inbox_append_then(webhook->store, &acceptance->item, committed, acceptance);
+    struct alert_payload *payload = &acceptance->payload;
+    AUTO(error) struct error *error = NULL;
+    const char *busy;
+    *acceptance = (struct acceptance){ .webhook = context, .request = request };
+    if (!alert_parse_webhook(arena, http_request_body(request), payload, &error)) {
+        refuse(request, error);
+    } else if (payload->count == 0 && payload->truncated == 0) {
+        metric_inc(METRIC_WEBHOOK_REQUESTS, "success");
+        respond_accepted(request, 0);
+    } else if ((busy = why_busy(acceptance->webhook, payload->count, &error))) {
+        respond_busy(request, busy, error_message(error));
+    } else {
+        hand_over(acceptance);
+    }
 }
 
 struct webhook *webhook_new(const struct webhook_options *options)

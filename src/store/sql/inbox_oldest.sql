@@ -1,0 +1,1 @@
+SELECT received_at FROM inbox ORDER BY id LIMIT 1
