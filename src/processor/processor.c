@@ -99,6 +99,24 @@ static void *run_intake(void *context)
     return NULL;
 }
 
+static void *run_rest(void *context)
+{
+    struct processor *processor = context;
+    AUTO(arena) struct arena *arena = arena_new(ARENA_BLOCK);
+    uint64_t seen = 0;
+    bool told = false;
+    while (!processor_is_stopping(processor)) {
+        AUTO(error) struct error *error = NULL;
+        bool did = false;
+        bool ok = rest_once(processor, arena, &did, &error);
+        arena_reset(arena);
+        tell(error, "truncated groups are not completed", &told);
+        if (!ok || !did)
+            bell_wait(processor, &processor->work_bell, &seen, POLL_MS);
+    }
+    return NULL;
+}
+
 static void *run_worker(void *context)
 {
     struct worker *worker = context;
@@ -230,6 +248,7 @@ struct processor *processor_start(struct store *store, struct config_live *live,
 {
     struct processor *processor = processor_new(store, live, steps);
     start_thread(&processor->intake_thread, run_intake, processor);
+    start_thread(&processor->rest_thread, run_rest, processor);
     start_thread(&processor->tidy_thread, run_tidy, processor);
     start_workers(processor);
     return processor;
@@ -261,7 +280,8 @@ void processor_stop(struct processor *processor, int64_t deadline_ms)
     pthread_cond_broadcast(&processor->work_bell.wake);
     pthread_cond_broadcast(&processor->stop_bell.wake);
     pthread_mutex_unlock(&processor->lock);
-    bool all = join_by(processor->intake_thread, deadline_us) && join_by(processor->tidy_thread, deadline_us);
+    bool all = join_by(processor->intake_thread, deadline_us) &&
+               join_by(processor->tidy_thread, deadline_us) && join_by(processor->rest_thread, deadline_us);
     for (size_t i = 0; i < processor->worker_count; i++)
         all = join_by(processor->workers[i].thread, deadline_us) && all;
     if (!all) {

@@ -5,6 +5,7 @@
  *   correlate.c   which incident an alert belongs to
  *   intake.c      a payload from the inbox → alerts and incidents, in one transaction
  *   expire.c      alerts that went silent
+ *   rest.c        what a truncated payload left out, asked of Alertmanager
  *   work.c        workers: incidents that need work → the steps
  *   processor.c   threads, start and stop */
 #ifndef PROCESSOR_PROCESSOR_INTERNAL_H
@@ -34,7 +35,7 @@ struct processor {
     bool stopping;
     struct lease_list *leases; /* work.c's: what is being worked on */
 
-    pthread_t intake_thread, tidy_thread;
+    pthread_t intake_thread, rest_thread, tidy_thread;
     struct worker *workers;
     size_t worker_count;
 
@@ -106,6 +107,9 @@ bool intake_once(struct processor *processor, struct arena *arena, bool *did, st
 /* End what has been silent for intake.expire_after; *more: there are others. */
 bool expire_once(struct processor *processor, struct arena *arena, int64_t now, bool *more,
                  struct error **err);
+
+/* One truncated group, if one is due. */
+bool rest_once(struct processor *processor, struct arena *arena, bool *did, struct error **err);
 
 bool work_once(struct processor *processor, struct arena *arena, const char *owner, bool *did,
                struct error **err);

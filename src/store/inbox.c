@@ -39,7 +39,7 @@ struct inbox_writer {
     int64_t waiting; /* alerts; atomic */
 };
 
-static bool append_item(struct tx *tx, const struct inbox_item *item, int64_t now, struct error **err)
+static bool append_at(struct tx *tx, const struct inbox_item *item, int64_t now, struct error **err)
 {
     if (item->payload.len &&
         !tx_exec(tx, &inbox_append_sql,
@@ -58,12 +58,17 @@ static bool append_item(struct tx *tx, const struct inbox_item *item, int64_t no
                        err);
 }
 
+bool inbox_append_in(struct tx *tx, const struct inbox_item *item, struct error **err)
+{
+    return append_at(tx, item, clock_utc_ms(), err);
+}
+
 static bool append_all(struct store *store, const struct append *first, struct error **err)
 {
     int64_t now = clock_utc_ms();
     AUTO(tx) struct tx *tx = tx_begin(store, TX_WRITE, err);
     for (const struct append *a = first; tx && a; a = a->next)
-        if (!append_item(tx, a->item, now, err))
+        if (!append_at(tx, a->item, now, err))
             return false;
     return tx && tx_commit(STEAL(tx), err);
 }
@@ -200,6 +205,12 @@ bool inbox_append(struct store *store, const struct inbox_item *item, struct err
 int64_t inbox_waiting(struct store *store)
 {
     return store->inbox_writer ? __atomic_load_n(&store->inbox_writer->waiting, __ATOMIC_RELAXED) : 0;
+}
+
+void inbox_appended(struct store *store, size_t alerts)
+{
+    if (store->inbox_writer)
+        __atomic_add_fetch(&store->inbox_writer->waiting, (int64_t)alerts, __ATOMIC_RELAXED);
 }
 
 void inbox_finished(struct store *store, size_t alerts)

@@ -24,6 +24,10 @@ typedef void inbox_done_fn(void *context, const struct error *error);
 void inbox_append_then(struct store *store, const struct inbox_item *item, inbox_done_fn *done,
                        void *context);
 
+/* Within a transaction of the caller's own; inbox_appended() after its commit. */
+bool inbox_append_in(struct tx *tx, const struct inbox_item *item, struct error **err);
+void inbox_appended(struct store *store, size_t alerts);
+
 /* Alerts that wait, as this process knows: exact on SQLite, where it is the only server. */
 int64_t inbox_waiting(struct store *store);
 bool inbox_recount(struct store *store,

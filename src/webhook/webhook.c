@@ -84,16 +84,17 @@ static void committed(void *context, const struct error *error)
         webhook->accepted(webhook->context);
 }
 
-/* The group, as Alertmanager's API can be asked for it: by receiver and group labels. One task a group. */
+/* The group, as Alertmanager's API can be asked for it: by receiver and group labels. One task a group; it is written
+ * as a payload without alerts, which the parser of payloads reads back. */
 static void ask_for_rest(struct arena *arena, const struct alert_payload *payload, struct inbox_item *item)
 {
     AUTO(strbuf) struct strbuf task = { 0 };
     char hash[SHA256_HEX_LEN + 1];
-    strbuf_add_text(&task, "{\"receiver\":");
+    strbuf_add_text(&task, "{\"version\":\"4\",\"alerts\":[],\"receiver\":");
     strbuf_add_json(&task, payload->receiver);
-    strbuf_add_text(&task, ",\"group_key\":");
+    strbuf_add_text(&task, ",\"groupKey\":");
     strbuf_add_json(&task, payload->group_key);
-    strbuf_add_text(&task, ",\"group_labels\":");
+    strbuf_add_text(&task, ",\"groupLabels\":");
     label_list_write(&task, &payload->group_labels);
     strbuf_add_char(&task, '}');
     sha256_hex(strbuf_str(&task), hash);
