@@ -201,6 +201,22 @@ ALWAYS void tile_product(enum multiply_kind kind, int shift, const uint32_t widt
         v_store(out + t * LANES, acc[t]);
 }
 
+/* Weights are read once, in order, group after group: asked for this far ahead. The hardware's own prefetcher stops at
+ * each 4 KiB, and a core that waits for every such page reads a third as fast. */
+enum { PREFETCH_AHEAD = 8 * 1024 };
+
+ALWAYS void prefetch_lines(const unsigned char *at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch(at + PREFETCH_AHEAD + i, 0, 3);
+}
+
+/* Bytes of a group a block, rounded down to whole lines; what is left over the hardware finds. */
+ALWAYS size_t stride_of(uint32_t type)
+{
+    return type == TENSOR_Q8_0 ? 512 : type == TENSOR_Q6_K ? 384 : 320;
+}
+
 /* A lone token: the group is used as it is unpacked. */
 ALWAYS void vector_product(uint32_t type, const unsigned char *group, size_t blocks, const unsigned char *record,
                            float *out)
@@ -209,6 +225,7 @@ ALWAYS void vector_product(uint32_t type, const unsigned char *group, size_t blo
     for (size_t b = 0; b < blocks; b++, record += QUANT_BYTES) {
         b64 w[8];
         v16 d, m;
+        prefetch_lines(group + b * stride_of(type), stride_of(type));
         unpack(type, group, blocks, b, w, &d, &m);
         acc = block_product(kind_of(type), zero_shift(type), w, d, m, record, 1, 0, acc);
     }
