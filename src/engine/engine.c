@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "engine/cache_file.h"
 #include "engine/engine_internal.h"
 #include "engine/machine.h"
 #include "engine/mapping.h"
@@ -13,8 +14,6 @@ enum { CONTEXT_DEFAULT = 4096, CONTEXT_MAX = 1024 * 1024, BATCH_DEFAULT = 256, B
 const struct tokenizer *engine_tokenizer(const struct engine *engine) { return engine->tokenizer; }
 const struct gguf *engine_file(const struct engine *engine) { return engine->file; }
 const struct engine_info *engine_info(const struct engine *engine) { return &engine->info; }
-
-size_t prepare_page(size_t bytes) { return (bytes + 4095) & ~(size_t)4095; }
 
 bool engine_storage_is_sound(const struct engine *engine, struct error **err)
 {
@@ -51,8 +50,8 @@ static struct engine_memory memory_of(const struct model *model, const struct en
                                       size_t tokenizer_bytes)
 {
     struct engine_memory memory = {
-        .weights = prepare_page(model->packed_bytes),
-        .repacked = is_prepared ? 0 : prepare_page(model->packed_bytes),
+        .weights = whole_pages(model->packed_bytes),
+        .repacked = is_prepared ? 0 : whole_pages(model->packed_bytes),
         .cache = page_bytes(model) * page_count(o),
         .work = pass_bytes(model, o->batch, o->context, o->threads) + tokenizer_bytes,
         .available = o->memory_limit,
@@ -90,36 +89,13 @@ bool engine_estimate(const char *path, const struct engine_options *options, str
 
 /* ---- weights ---- */
 
-static void pack_job(void *context, unsigned thread)
-{
-    const struct engine *engine = context;
-    (void)thread;
-    size_t count = model_group_count(engine->model);
-    enum { AT_ONCE = 64 };
-    for (size_t at; (at = pool_next(engine->pool, AT_ONCE)) < count;)
-        model_pack(engine->model, at, MIN(at + AT_ONCE, count));
-}
-
-static bool repack(struct engine *engine, struct error **err)
-{
-    size_t bytes = prepare_page(engine->model->packed_bytes);
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return error_set(err, ERROR_NO_MEMORY, "no memory for %zu bytes of weights", bytes);
-    engine->repacked = memory;
-    madvise(memory, bytes, MADV_HUGEPAGE);
-    model_place(engine->model, memory);
-    pool_run(engine->pool, pack_job, engine);
-    return engine_storage_is_sound(engine, err);
-}
-
 static bool load_weights(struct engine *engine, struct error **err)
 {
     engine->prepared = prepared_open(engine->path, engine->cache_dir, engine->model);
     engine->info.prepared = engine->prepared != NULL;
     if (engine->prepared)
         return true;
-    return repack(engine, err);
+    return weights_pack(engine->model, engine->pool, &engine->repacked, err) && engine_storage_is_sound(engine, err);
 }
 
 /* ---- open and close ---- */
@@ -192,7 +168,7 @@ void engine_close(struct engine *engine)
     cache_free(engine->cache);
     pool_free(engine->pool);
     if (engine->repacked)
-        munmap(engine->repacked, prepare_page(engine->model->packed_bytes));
+        munmap(engine->repacked, whole_pages(engine->model->packed_bytes));
     mapping_close(engine->prepared);
     tokenizer_close(engine->tokenizer);
     model_free(engine->model);

@@ -57,7 +57,7 @@ void engine_unlead(struct engine *engine);
 bool sequence_need_hidden(struct engine *engine, struct engine_sequence *sequence, struct error **err);
 
 /* prepare.c */
-size_t prepare_page(size_t bytes);                /* rounded up to whole pages */
 struct mapping *prepared_open(const char *path, const char *cache_dir, struct model *model);    /* places the weights; NULL: none */
+bool weights_pack(struct model *model, struct pool *pool, unsigned char **packed, struct error **err);
 
 #endif
