@@ -6,11 +6,11 @@
 
 #include "base/str.h"
 
-enum { TRACE_ID_LEN = 32, TRACE_SPAN_LEN = 16, TRACE_PARENT_LEN = 55 };
+enum { TRACE_ID_HEX = 32, TRACE_SPAN_HEX = 16, TRACE_PARENT_LEN = 55 };
 
 struct trace {
-    char trace_id[TRACE_ID_LEN + 1];
-    char span_id[TRACE_SPAN_LEN + 1];
+    char trace_id[TRACE_ID_HEX + 1];
+    char span_id[TRACE_SPAN_HEX + 1];
     bool sampled;
 };
 

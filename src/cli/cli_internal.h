@@ -1,0 +1,42 @@
+/* What this folder's files tell each other. */
+#ifndef CLI_INTERNAL_H
+#define CLI_INTERNAL_H
+
+#include "cli/cli.h"
+
+#define CLI_PROGRAM "prometheus-alerts-slm"
+enum { CLI_VALUES_MAX = 128, CLI_ARGS_MAX = 1024 };
+
+struct cli_value {
+    const struct cli_flag *flag;
+    const char *text; /* "" for a switch */
+};
+
+struct cli {
+    const struct cli_command *command;
+    const char *args[CLI_ARGS_MAX];
+    size_t args_len;
+    struct cli_value values[CLI_VALUES_MAX];
+    size_t values_len;
+    const char *set[CLI_VALUES_MAX + 1]; /* of --set, for config_load() */
+    size_t set_len;
+    struct arena *arena;
+    bool wants_help;
+    struct config *config;
+};
+
+extern const struct cli_flag cli_common_flags[];
+
+/* parse.c. False: *exit_code says how to end; what was wrong is on standard error. */
+bool cli_parse(struct cli *cli, int argc, char **argv, int *exit_code);
+
+/* help.c */
+void cli_help_program(struct strbuf *out);
+void cli_help_group(struct str group, struct strbuf *out);
+void cli_help_command(const struct cli_command *command, struct strbuf *out);
+struct str cli_group_of(const struct cli_command *command); /* the first word of its name */
+
+/* The commands' tables. */
+extern const struct cli_command cli_serve[], cli_config_commands[], cli_health[], cli_about[];
+
+#endif
