@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "store/list.h"
+#include "store/store_internal.h"
 #include "store_sql.h"
 
 #define COLUMNS                                                                                               \
@@ -88,7 +89,7 @@ static bool read_one(struct tx *tx, struct arena *arena, const struct str *sql, 
 bool alert_record_current(struct tx *tx, struct arena *arena, const char *fingerprint,
                           struct alert_record *record, bool *found, struct error **err)
 {
-    return read_one(tx, arena, &alert_current_sql, fingerprint, record, found, err);
+    return read_one(tx, arena, SQL_LOCKED(tx, alert_current), fingerprint, record, found, err);
 }
 
 bool alert_record_get(struct tx *tx, struct arena *arena, const char *id, struct alert_record *record,

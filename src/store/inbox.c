@@ -252,6 +252,24 @@ static bool read_candidates(struct tx *tx, struct arena *arena, int64_t now, siz
     return rows != NULL;
 }
 
+static bool claim_each(struct tx *tx, struct arena *arena, const char *owner, int64_t lease_ms, int64_t now,
+                       struct inbox_claim *claims, size_t *count, struct error **err)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        bool ours = false;
+        claims[kept] = claims[i];
+        claims[kept].owner = arena_strdup(arena, owner);
+        if (!tx_query_int(tx, &inbox_claim_sql,
+                          VALUES(V_INT(claims[i].id), V_TEXT(owner), V_INT(now + lease_ms), V_INT(now)),
+                          &claims[kept].fence, &ours, err))
+            return false;
+        kept += ours;
+    }
+    *count = kept;
+    return true;
+}
+
 bool inbox_claim(struct store *store, struct arena *arena, const char *owner, int64_t lease_ms, size_t max,
                  struct inbox_claim *claims, size_t *count, struct error **err)
 {
@@ -262,16 +280,8 @@ bool inbox_claim(struct store *store, struct arena *arena, const char *owner, in
     int64_t now = tx_lease_now_ms(tx);
     if (!read_candidates(tx, arena, now, max, claims, count, err))
         return false;
-    if (*count == 0)
-        return true;
-    for (size_t i = 0; i < *count; i++) {
-        claims[i].owner = arena_strdup(arena, owner);
-        if (!tx_query_int(tx, &inbox_claim_sql,
-                          VALUES(V_INT(claims[i].id), V_TEXT(owner), V_INT(now + lease_ms)), &claims[i].fence,
-                          NULL, err))
-            return false;
-    }
-    return tx_commit(STEAL(tx), err);
+    return *count == 0 ||
+           (claim_each(tx, arena, owner, lease_ms, now, claims, count, err) && tx_commit(STEAL(tx), err));
 }
 
 bool inbox_finish(struct tx *tx, const struct inbox_claim *claim, struct error **err)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "store/list.h"
+#include "store/store_internal.h"
 #include "store_sql.h"
 
 const char *const incident_status_names[INCIDENT_STATUS_COUNT] = { "open", "resolved" };
@@ -57,7 +58,7 @@ bool incident_get(struct tx *tx, struct arena *arena, const char *id, struct inc
                   struct error **err)
 {
     bool found = false;
-    AUTO(rows) struct rows *rows = tx_query(tx, &incident_get_sql, VALUES(V_TEXT(id)), err);
+    AUTO(rows) struct rows *rows = tx_query(tx, SQL_LOCKED(tx, incident_get), VALUES(V_TEXT(id)), err);
     return read_one(rows, arena, incident, &found, err) &&
            (found || error_set(err, ERROR_NOT_FOUND, "there is no incident %.40s", id));
 }
@@ -65,7 +66,8 @@ bool incident_get(struct tx *tx, struct arena *arena, const char *id, struct inc
 bool incident_find_open(struct tx *tx, struct arena *arena, const char *target_key, struct incident *incident,
                         bool *found, struct error **err)
 {
-    AUTO(rows) struct rows *rows = tx_query(tx, &incident_find_open_sql, VALUES(V_TEXT(target_key)), err);
+    AUTO(rows)
+    struct rows *rows = tx_query(tx, SQL_LOCKED(tx, incident_find_open), VALUES(V_TEXT(target_key)), err);
     return read_one(rows, arena, incident, found, err);
 }
 
@@ -73,7 +75,8 @@ bool incident_find_by_key(struct tx *tx, struct arena *arena, const char *key, i
                           struct incident *incident, bool *found, struct error **err)
 {
     AUTO(rows)
-    struct rows *rows = tx_query(tx, &incident_find_by_key_sql, VALUES(V_TEXT(key), V_INT(since)), err);
+    struct rows *rows =
+        tx_query(tx, SQL_LOCKED(tx, incident_find_by_key), VALUES(V_TEXT(key), V_INT(since)), err);
     return read_one(rows, arena, incident, found, err);
 }
 

@@ -11,6 +11,8 @@ static const struct {
     const struct backend *backend;
 } backends[] = {
     { "sqlite:", &sqlite_backend },
+    { "postgresql://", &postgres_backend },
+    { "postgres://", &postgres_backend },
 };
 
 /* A thread that holds the store's only writer must not wait for it. */
@@ -34,7 +36,8 @@ struct store *store_open(const struct store_options *options, struct error **err
             start_server_parts(store);
         return STEAL(store);
     }
-    error_set(err, ERROR_UNSUPPORTED, "store.url \"" STR_FMT "\": give sqlite:PATH",
+    error_set(err, ERROR_UNSUPPORTED,
+              "store.url \"" STR_FMT "\": give sqlite:PATH or postgresql://USER@HOST/NAME",
               STR_ARG(str_slice(str_of(options->url), 0, 16)));
     return NULL;
 }

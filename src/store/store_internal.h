@@ -28,7 +28,7 @@ struct backend {
     double (*number)(const struct rows *rows, int column);
     struct str (*text)(const struct rows *rows, int column);
 };
-extern const struct backend sqlite_backend;
+extern const struct backend sqlite_backend, postgres_backend;
 
 struct store {
     const struct backend *backend; /* these are set before anybody else sees the store */
@@ -44,6 +44,14 @@ struct tx {
 struct rows {
     struct tx *tx;
 };
+
+/* Within a write transaction on PostgreSQL, where others write too, a row that will be changed is locked as it is read;
+ * `locked_NAME.sql` beside NAME.sql does that. */
+static inline bool tx_must_lock(const struct tx *tx)
+{
+    return tx->kind == TX_WRITE && tx_is_postgres(tx);
+}
+#define SQL_LOCKED(tx, name) (tx_must_lock(tx) ? &locked_##name##_sql : &name##_sql)
 
 /* migrations.c: bring the schema to this program's version within `tx`, or check that it is there. */
 bool migrations_apply(struct tx *tx, struct error **err);

@@ -61,7 +61,7 @@ static void a_node_that_is_told_of_later_adopts_what_was_seen_on_it(void **state
     assert_str_equal(child.work, STR("parent")); /* it waits for the node */
     pipeline_alert(p, "\"alertname\":\"NotReady\",\"namespace\":\"shop\",\"node\":\"n1\"", 10, 20);
     assert_false(pipeline_work(p));
-    clock_advance(&p->store->clock, 5 * 60 * 1000 + 1);
+    fixture_advance(p->store, 5 * 60 * 1000 + 1);
     assert_true(pipeline_work(p)); /* and still fires when the node is well again */
 }
 
@@ -99,7 +99,7 @@ static void rules_of_the_configuration_join_what_agrees_in_their_labels(void **s
     alert(p, "Other", "\"deployment\":\"d\",\"zone\":\"z1\"");
     assert_int_equal(pipeline_incidents(p, &every).count, 3);
     assert_string_equal(pipeline_incidents(p, &(struct incident_query){ .name = "a" }).items[0].rule, "zone");
-    clock_advance(&p->store->clock, 11 * 60 * 1000);
+    fixture_advance(p->store, 11 * 60 * 1000);
     alert(p, "ZoneSlow", "\"deployment\":\"e\",\"zone\":\"z1\"");
     assert_int_equal(pipeline_incidents(p, &every).count, 4);
 }

@@ -27,7 +27,7 @@ static void repeats_and_duplicates_update_it_and_keep_the_earliest_start(void **
 {
     struct pipeline *p = *state;
     pipeline_alert(p, LABELS, 10, 0);
-    clock_advance(&p->store->clock, 5000);
+    fixture_advance(p->store, 5000);
     pipeline_alert(p, LABELS, 4, 0);
     pipeline_alert(p, LABELS, 12, 0);
     struct alert_records alerts = pipeline_alerts(p, &every);
@@ -81,13 +81,13 @@ static void a_late_firing_reopens_but_works_only_after_the_grace(void **state)
     while (pipeline_work(p))
         steps_run++;
     pipeline_alert(p, LABELS, 10, 20);
-    clock_advance(&p->store->clock, 60 * 1000);
+    fixture_advance(p->store, 60 * 1000);
     pipeline_alert(p, LABELS, 10, 0);
     assert_int_equal(pipeline_alerts(p, &every).count, 1);
     assert_int_equal(pipeline_alerts(p, &open_ones).count, 1);
     assert_int_equal(pipeline_incidents(p, &(struct incident_query){ .status = "open" }).count, 1);
     assert_false(pipeline_work(p));
-    clock_advance(&p->store->clock, 4 * 60 * 1000 + 1);
+    fixture_advance(p->store, 4 * 60 * 1000 + 1);
     assert_true(pipeline_work(p));
 }
 
@@ -111,14 +111,14 @@ static void flapping_is_marked_and_starts_no_work_until_it_has_calmed_down(void 
         while (pipeline_work(p))
             ;
         pipeline_alert(p, LABELS, 10 + 20 * i, 20 + 20 * i);
-        clock_advance(&p->store->clock, 1000);
+        fixture_advance(p->store, 1000);
     }
     pipeline_alert(p, LABELS, 100, 0);
     struct alert_records alerts = pipeline_alerts(p, &open_ones);
     assert_int_equal(alerts.count, 1);
     assert_true(alerts.items[0].flapping);
     assert_false(pipeline_work(p));
-    clock_advance(&p->store->clock, 10 * 60 * 1000);
+    fixture_advance(p->store, 10 * 60 * 1000);
     assert_true(pipeline_work(p));
 }
 
@@ -127,10 +127,10 @@ static void silence_ends_an_alert(void **state)
     struct pipeline *p = *state;
     bool more;
     pipeline_alert(p, LABELS, 10, 0);
-    clock_advance(&p->store->clock, INT64_C(4) * 3600 * 1000);
+    fixture_advance(p->store, INT64_C(4) * 3600 * 1000);
     assert_ok(expire_once(p->processor, p->store->arena, clock_utc_ms(), &more, &p->err), p->err);
     assert_int_equal(pipeline_alerts(p, &open_ones).count, 1);
-    clock_advance(&p->store->clock, 16 * 60 * 1000);
+    fixture_advance(p->store, 16 * 60 * 1000);
     assert_ok(expire_once(p->processor, p->store->arena, clock_utc_ms(), &more, &p->err), p->err);
     assert_int_equal(pipeline_alerts(p, &open_ones).count, 0);
     assert_int_equal(pipeline_incidents(p, &(struct incident_query){ .status = "open" }).count, 0);

@@ -34,7 +34,7 @@ static bool second(struct processor_work *work, void *context, struct error **er
     struct log *log = context;
     log->second++;
     if (log->lose_lease)
-        clock_advance(&log->pipeline->store->clock, 31 * 1000);
+        fixture_advance(log->pipeline->store, 31 * 1000);
     struct job job;
     bool found = false;
     if (log->lose_lease)
@@ -90,7 +90,7 @@ static void what_may_pass_is_tried_again_later(void **state)
     assert_true(pipeline_work(p));
     assert_string_equal(work_state(p), "waiting");
     assert_false(pipeline_work(p));
-    clock_advance(&p->store->clock, 5000);
+    fixture_advance(p->store, 5000);
     assert_true(pipeline_work(p));
     assert_int_equal(log.seen.attempt, 2);
 }
@@ -102,7 +102,7 @@ static void what_never_will_ends_as_failed(void **state)
     start(p, &log);
     assert_true(pipeline_work(p));
     assert_string_equal(work_state(p), "failed");
-    clock_advance(&p->store->clock, 3600 * 1000);
+    fixture_advance(p->store, 3600 * 1000);
     assert_false(pipeline_work(p));
 }
 

@@ -4,11 +4,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <libpq-fe.h>
+
 #include "tests/test.h"
 
 const char *fixture_path(struct fixture *fixture, const char *name)
 {
     return arena_printf(fixture->arena, "%s/%s", fixture->folder, name);
+}
+
+/* Everything gone, as in a new database. */
+static void empty_database(const char *url)
+{
+    PGconn *pg = PQconnectdb(url);
+    PGresult *result = PQexec(pg, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", url, PQerrorMessage(pg));
+    PQclear(result);
+    PQfinish(pg);
 }
 
 static void open_store(struct fixture *f)
@@ -25,7 +38,10 @@ int fixture_setup(void **state)
     snprintf(f->folder, sizeof f->folder, "/tmp/store-test-XXXXXX");
     if (!mkdtemp(f->folder))
         return -1;
-    f->url = xasprintf("sqlite:%s/store.db", f->folder);
+    const char *url = getenv("STORE_TEST_URL");
+    f->url = url ? xstrdup(url) : xasprintf("sqlite:%s/store.db", f->folder);
+    if (url)
+        empty_database(url);
     f->clock = (struct clock_fake){ .mono_us = 1000000000, .utc_ms = INT64_C(1795000000000) };
     clock_replace(&f->clock);
     open_store(f);
@@ -44,6 +60,23 @@ int fixture_teardown(void **state)
     free(f->url);
     free(f);
     return status;
+}
+
+/* PostgreSQL's leases go by the server's clock, which we cannot set: so the leases are moved instead. */
+void fixture_advance(struct fixture *f, int64_t ms)
+{
+    static const char *const tables[] = { "inbox_claims", "jobs", "executions" };
+    clock_advance(&f->clock, ms);
+    if (!store_is_postgres(f->store))
+        return;
+    AUTO(tx) struct tx *tx = tx_begin(f->store, TX_WRITE, &f->err);
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+        AUTO(text)
+        char *sql = xasprintf("UPDATE %s SET lease_until = lease_until - %lld WHERE lease_until > 0",
+                              tables[i], (long long)ms);
+        assert_ok(tx_exec_script(tx, str_of(sql), &f->err), f->err);
+    }
+    assert_ok(tx_commit(STEAL(tx), &f->err), f->err);
 }
 
 void fixture_reopen(struct fixture *f)

@@ -16,6 +16,7 @@ struct fixture {
 
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
+void fixture_advance(struct fixture *fixture, int64_t ms);           /* the clock, and that of leases */
 void fixture_reopen(struct fixture *fixture);                        /* as after a restart */
 const char *fixture_path(struct fixture *fixture, const char *name); /* in its folder */
 

@@ -40,7 +40,7 @@ static void what_was_appended_is_claimed_once_and_is_gone_when_finished(void **s
     assert_string_equal(one.trace_id, "t");
     assert_int_equal(claim(f, "worker-b", 1, &two), 0);
     assert_ok(finish(f, &one), f->err);
-    clock_advance(&f->clock, 10 * LEASE_MS);
+    fixture_advance(f, 10 * LEASE_MS);
     assert_int_equal(claim(f, "worker-b", 1, &two), 0);
 }
 
@@ -50,7 +50,7 @@ static void expired_lease_is_claimed_by_another_worker_and_the_first_is_refused(
     struct inbox_claim first, second;
     append(f, "{}", SEVERITY_INFO);
     assert_int_equal(claim(f, "worker-a", 1, &first), 1);
-    clock_advance(&f->clock, LEASE_MS + 1);
+    fixture_advance(f, LEASE_MS + 1);
     assert_int_equal(claim(f, "worker-b", 1, &second), 1);
     assert_int_equal(second.fence, first.fence + 1);
     assert_fails(finish(f, &first), f->err, ERROR_CONFLICT, "another worker's");
@@ -81,9 +81,9 @@ static void critical_goes_first_and_info_does_not_wait_for_ever(void **state)
     assert_int_equal(claim(f, "w", 2, claims), 2);
     assert_str_equal(claims[0].payload, STR("\"critical\""));
     assert_str_equal(claims[1].payload, STR("\"warning\""));
-    clock_advance(&f->clock, 11 * 60 * 1000);
+    fixture_advance(f, 11 * 60 * 1000);
     append(f, "\"new critical\"", SEVERITY_CRITICAL);
-    clock_advance(&f->clock, -11 * 60 * 1000 + LEASE_MS / 2); /* the leases stand */
+    fixture_advance(f, -11 * 60 * 1000 + LEASE_MS / 2); /* the leases stand */
     assert_int_equal(claim(f, "w", 4, claims), 2);
     assert_str_equal(claims[0].payload, STR("\"old info\""));
 }

@@ -52,7 +52,7 @@ static void urgent_first_and_nothing_before_it_is_due(void **state)
     assert_true(claim(f, "a", &job));
     assert_string_equal(job.subject, "info");
     assert_false(claim(f, "a", &job));
-    clock_advance(&f->clock, 5000);
+    fixture_advance(f, 5000);
     assert_true(claim(f, "a", &job));
     assert_string_equal(job.subject, "later");
 }
@@ -63,7 +63,7 @@ static void a_lost_lease_changes_nothing_any_more(void **state)
     struct job one, two;
     request(f, "s", SEVERITY_INFO, 0);
     assert_true(claim(f, "a", &one));
-    clock_advance(&f->clock, LEASE_MS + 1);
+    fixture_advance(f, LEASE_MS + 1);
     assert_true(claim(f, "b", &two));
     assert_int_equal(two.attempts, 2);
     assert_fails(finish(f, &one), f->err, ERROR_CONFLICT, "another worker's");
@@ -76,15 +76,15 @@ static void a_renewed_lease_holds_and_a_retry_comes_later(void **state)
     struct job one, two;
     request(f, "s", SEVERITY_INFO, 0);
     assert_true(claim(f, "a", &one));
-    clock_advance(&f->clock, LEASE_MS - 1000);
+    fixture_advance(f, LEASE_MS - 1000);
     AUTO(tx) struct tx *tx = tx_begin(f->store, TX_WRITE, &f->err);
     assert_ok(job_renew(tx, &one, LEASE_MS, &f->err) && tx_commit(STEAL(tx), &f->err), f->err);
-    clock_advance(&f->clock, 2000);
+    fixture_advance(f, 2000);
     assert_false(claim(f, "b", &two));
     tx = tx_begin(f->store, TX_WRITE, &f->err);
     assert_ok(job_retry(tx, &one, 60000, "no answer", &f->err) && tx_commit(STEAL(tx), &f->err), f->err);
     assert_false(claim(f, "b", &two));
-    clock_advance(&f->clock, 60001);
+    fixture_advance(f, 60001);
     assert_true(claim(f, "b", &two));
 }
 
