@@ -146,24 +146,36 @@ ALWAYS void unpack(uint32_t type, const unsigned char *group, size_t blocks, siz
 
 /* ---- products ------------------------------------------------------------------------------------------------- */
 
-/* One block of one token: the definition at the head of kernels.h. */
-ALWAYS v16 block_product(enum multiply_kind kind, int shift, const b64 w[8], v16 d, v16 m, const unsigned char *record,
-                         uint32_t width, uint32_t t, v16 acc)
+/* One block of `tokens` tokens, from the t-th of a record on: the definition at the head of kernels.h. */
+ALWAYS void block_product(enum multiply_kind kind, int shift, const b64 w[8], v16 d, v16 m, const unsigned char *record,
+                          const uint32_t width, const uint32_t t, const uint32_t tokens, v16 *acc)
 {
     const int8_t *a = (const int8_t *)record + 32 * t;
-    const float *scales = (const float *)(record + 32 * width);
+    const float *scales = (const float *)(record + 32 * width) + t, *sums = scales + width;
     const int32_t *minus = (const int32_t *)(scales + 2 * width);
-    v16 scale = v_set(scales[t]);
-    if (kind == WITH_ZERO_HALVES) {
-        n16 low = dot_words(n_set_shifted(minus[width + t], shift), w, a, 4);
-        n16 high = dot_words(n_set_shifted(minus[2 * width + t], shift), w + 4, a + 16, 4);
-        acc = v_fma(v_of_int(low), v_mul(d, scale), acc);
-        return v_fma(v_of_int(high), v_mul(m, scale), acc);
+    n16 low[VEC_TURNS], high[VEC_TURNS];
+#pragma GCC unroll 16
+    for (uint32_t i = 0; i < tokens; i++) {
+        low[i] = kind == WITH_ZERO          ? n_set_shifted(minus[i], shift)
+                 : kind == WITH_ZERO_HALVES ? n_set_shifted(minus[width + i], shift)
+                                            : n_zero();
+        if (kind == WITH_ZERO_HALVES)
+            high[i] = n_set_shifted(minus[2 * width + i], shift);
     }
-    n16 start = kind == WITH_ZERO ? n_set_shifted(minus[t], shift) : n_zero();
-    n16 sum = kind == SIGNED_BYTES ? dot_bytes(start, w, a) : dot_words(start, w, a, 8);
-    acc = v_fma(v_of_int(sum), v_mul(d, scale), acc);
-    return kind == WITH_MIN ? v_fma(m, v_set(scales[width + t]), acc) : acc;
+    if (kind == SIGNED_BYTES)
+        dot_bytes(low, tokens, w, a);
+    else
+        dot_words(low, tokens, w, a, kind == WITH_ZERO_HALVES ? 4 : 8);
+    if (kind == WITH_ZERO_HALVES)
+        dot_words(high, tokens, w + 4, a + 16, 4);
+#pragma GCC unroll 16
+    for (uint32_t i = 0; i < tokens; i++) {
+        acc[i] = v_fma(v_of_int(low[i]), v_mul(d, v_set(scales[i])), acc[i]);
+        if (kind == WITH_ZERO_HALVES)
+            acc[i] = v_fma(v_of_int(high[i]), v_mul(m, v_set(scales[i])), acc[i]);
+        if (kind == WITH_MIN)
+            acc[i] = v_fma(m, v_set(sums[i]), acc[i]);
+    }
 }
 
 /* A panel: the group unpacked, for each block 8 words of 64 bytes, then d and m. */
@@ -194,8 +206,8 @@ ALWAYS void tile_product(enum multiply_kind kind, int shift, const uint32_t widt
             w[j] = b_load(panel + 64 * j);
         v16 d = v_load((const float *)(panel + 512)), m = v_load((const float *)(panel + 576));
 #pragma GCC unroll 16
-        for (uint32_t t = 0; t < width; t++)
-            acc[t] = block_product(kind, shift, w, d, m, record, width, t, acc[t]);
+        for (uint32_t t = 0; t < width; t += VEC_TURNS)
+            block_product(kind, shift, w, d, m, record, width, t, width - t < VEC_TURNS ? width - t : VEC_TURNS, acc + t);
     }
     for (uint32_t t = 0; t < width; t++)
         v_store(out + t * LANES, acc[t]);
@@ -227,7 +239,7 @@ ALWAYS void vector_product(uint32_t type, const unsigned char *group, size_t blo
         v16 d, m;
         prefetch_lines(group + b * stride_of(type), stride_of(type));
         unpack(type, group, blocks, b, w, &d, &m);
-        acc = block_product(kind_of(type), zero_shift(type), w, d, m, record, 1, 0, acc);
+        block_product(kind_of(type), zero_shift(type), w, d, m, record, 1, 0, 1, &acc);
     }
     v_store(out, acc);
 }

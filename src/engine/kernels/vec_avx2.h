@@ -12,7 +12,7 @@ typedef struct { __m256 a, b; } v16;
 typedef struct { __m256i a, b; } n16;
 typedef struct { __m256i a, b; } b64;
 
-enum { VEC_TILE = 4, VEC_QUERIES = 1, Q8_SHIFT = -1 };
+enum { VEC_TILE = 4, VEC_TURNS = 1, VEC_QUERIES = 1, Q8_SHIFT = -1 };
 
 #define BOTH(type, function, ...) ((type){ function(x.a, ##__VA_ARGS__), function(x.b, ##__VA_ARGS__) })
 #define PAIR(type, function) ((type){ function(x.a, y.a), function(x.b, y.b) })
@@ -194,7 +194,7 @@ ALWAYS void unpack_bytes(const unsigned char *p, b64 w[8])
 
 /* Pairs add up in 16 bits: a weight is under 64, so a word gives at most 2 * 63 * 127 = 16002 a pair of columns and
  * two words 32004, which fits; then pairs of those in 32. */
-ALWAYS n16 dot_words(n16 sum, const b64 *w, const int8_t *a, int words)
+ALWAYS n16 dot_token(n16 sum, const b64 *w, const int8_t *a, int words)
 {
     const __m256i ones = _mm256_set1_epi16(1);
     for (int j = 0; j < words; j += 2) {
@@ -210,7 +210,7 @@ ALWAYS n16 dot_words(n16 sum, const b64 *w, const int8_t *a, int words)
 }
 
 /* |w| times a with w's sign: at most 2 * 128 * 127 = 32512 a pair, which fits 16 bits by itself only. */
-ALWAYS n16 dot_bytes(n16 sum, const b64 *w, const int8_t *a)
+ALWAYS n16 dot_bytes_token(n16 sum, const b64 *w, const int8_t *a)
 {
     const __m256i ones = _mm256_set1_epi16(1);
     for (int j = 0; j < 8; j++) {
@@ -223,6 +223,17 @@ ALWAYS n16 dot_bytes(n16 sum, const b64 *w, const int8_t *a)
         sum.b = _mm256_add_epi32(sum.b, _mm256_madd_epi16(high, ones));
     }
     return sum;
+}
+
+ALWAYS void dot_words(n16 *sums, uint32_t tokens, const b64 *w, const int8_t *a, int words)
+{
+    for (uint32_t t = 0; t < tokens; t++)
+        sums[t] = dot_token(sums[t], w, a + 32 * t, words);
+}
+ALWAYS void dot_bytes(n16 *sums, uint32_t tokens, const b64 *w, const int8_t *a)
+{
+    for (uint32_t t = 0; t < tokens; t++)
+        sums[t] = dot_bytes_token(sums[t], w, a + 32 * t);
 }
 
 #endif

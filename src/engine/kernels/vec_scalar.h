@@ -15,9 +15,9 @@ typedef struct { float f[16]; } v16;              /* floats */
 typedef struct { int32_t n[16]; } n16;            /* integers */
 typedef struct { unsigned char b[64]; } b64;      /* a word of 4 weights for each of 16 rows */
 
-/* Tokens in a tile; queries in a block of attention; and how Q8_0's signed bytes are multiplied: -1 as they are,
+/* Tokens in a tile, and how many of them take turns in it; queries in a block of attention; and how Q8_0's signed bytes are multiplied: -1 as they are,
  * 7 made unsigned by adding 2^7, which is taken away again as 2^7 times the activations' sum. */
-enum { VEC_TILE = 4, VEC_QUERIES = 1, Q8_SHIFT = -1 };
+enum { VEC_TILE = 4, VEC_TURNS = 1, VEC_QUERIES = 1, Q8_SHIFT = -1 };
 
 #define LANEWISE(expression)                                                                                           \
     v16 r;                                                                                                             \
@@ -160,8 +160,9 @@ ALWAYS void unpack_bytes(const unsigned char *p, b64 w[8])
         w[j] = b_load(p + 64 * j);
 }
 
-/* sum[row] += Σ w * a over `words` words of 4 columns; w unsigned, below 64. */
-ALWAYS n16 dot_words(n16 sum, const b64 *w, const int8_t *a, int words)
+/* sum[row] += Σ w * a over `words` words of 4 columns; w unsigned, below 64. dot_words() does it for several tokens,
+ * whose activations lie 32 bytes apart. */
+ALWAYS n16 dot_token(n16 sum, const b64 *w, const int8_t *a, int words)
 {
     for (int j = 0; j < words; j++)
         for (int i = 0; i < 64; i++)
@@ -170,12 +171,23 @@ ALWAYS n16 dot_words(n16 sum, const b64 *w, const int8_t *a, int words)
 }
 
 /* The same for Q8_0: 8 words that unpack_bytes() gave. */
-ALWAYS n16 dot_bytes(n16 sum, const b64 *w, const int8_t *a)
+ALWAYS n16 dot_bytes_token(n16 sum, const b64 *w, const int8_t *a)
 {
     for (int j = 0; j < 8; j++)
         for (int i = 0; i < 64; i++)
             sum.n[i / 4] += (int8_t)w[j].b[i] * a[4 * j + i % 4];
     return sum;
+}
+
+ALWAYS void dot_words(n16 *sums, uint32_t tokens, const b64 *w, const int8_t *a, int words)
+{
+    for (uint32_t t = 0; t < tokens; t++)
+        sums[t] = dot_token(sums[t], w, a + 32 * t, words);
+}
+ALWAYS void dot_bytes(n16 *sums, uint32_t tokens, const b64 *w, const int8_t *a)
+{
+    for (uint32_t t = 0; t < tokens; t++)
+        sums[t] = dot_bytes_token(sums[t], w, a + 32 * t);
 }
 
 #endif
