@@ -34,6 +34,7 @@ struct config { /* read-only once loaded: any thread may read one it holds */
     struct config_slm slm;
     struct config_kubernetes kubernetes;
     struct config_actions actions;
+    struct config_policy policy;
     struct config_audit audit;
 
     struct config_private *private; /* sources of the values, secret files, memory */

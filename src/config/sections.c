@@ -24,6 +24,8 @@ const struct config_keys config_sections[] = {
     { "slm", "The model.", offsetof(struct config, slm), .keys = config_keys_slm },
     { "kubernetes", "The cluster.", offsetof(struct config, kubernetes), .keys = config_keys_kubernetes },
     { "actions", "What may be done.", offsetof(struct config, actions), .keys = config_keys_actions },
+    { "policy", "What is allowed, denied, or waits for a person.", offsetof(struct config, policy),
+      .keys = config_keys_policy },
     { "audit", "The signed audit log.", offsetof(struct config, audit), .keys = config_keys_audit },
     { 0 },
 };

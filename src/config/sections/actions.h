@@ -14,8 +14,23 @@ struct config_actions {
     int dry_run; /* enum config_dry_run */
     int64_t max_concurrent;
     int64_t cooldown_period_ms;
+    struct config_texts enabled;              /* names of actions; none: all */
+    const char *stop_file;                    /* while it exists, nothing is executed */
+    struct config_texts protected_namespaces; /* not written to, but by … */
+    struct config_texts protected_allowed;    /* … these actions */
+    int64_t approval_expiry_ms;
+    int64_t timeout_ms; /* of what an execution waits for: Jobs, snapshots, evictions */
+    int64_t max_unschedulable_percent;
+    int64_t cordon_expiry_ms, quarantine_expiry_ms; /* 0: never */
+    const char *job_image, *debug_image;            /* "": such Jobs, such containers are not made */
+    struct config_texts cleanup_paths;
+    const char *velero_namespace;
 };
 
-extern const struct config_key config_keys_actions[];
+struct config_policy {
+    const char *file; /* "": the defaults alone */
+};
+
+extern const struct config_key config_keys_actions[], config_keys_policy[];
 
 #endif
