@@ -1,4 +1,6 @@
 /* From the configuration to the HTTP server: ports, TLS, limits, and who may call. */
+#include <stdio.h>
+
 #include "cli/serve.h"
 
 #include "metrics/metrics.h"
