@@ -3,6 +3,8 @@
 
 #include "cli/serve.h"
 
+#include <stdio.h>
+
 #include "metrics/metrics.h"
 
 static bool is_tls(const struct config_server *server)
