@@ -16,6 +16,7 @@
 #include "config/sections/filters.h"
 #include "config/sections/intake.h"
 #include "config/sections/kubernetes.h"
+#include "config/sections/memory.h"
 #include "config/sections/server.h"
 #include "config/sections/slm.h"
 #include "config/sections/store.h"
@@ -35,6 +36,10 @@ struct config { /* read-only once loaded: any thread may read one it holds */
     struct config_kubernetes kubernetes;
     struct config_actions actions;
     struct config_policy policy;
+    struct config_history history;
+    struct config_oscillation oscillation;
+    struct config_effectiveness effectiveness;
+    struct config_learning learning;
     struct config_audit audit;
 
     struct config_private *private; /* sources of the values, secret files, memory */

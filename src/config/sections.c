@@ -26,6 +26,12 @@ const struct config_keys config_sections[] = {
     { "actions", "What may be done.", offsetof(struct config, actions), .keys = config_keys_actions },
     { "policy", "What is allowed, denied, or waits for a person.", offsetof(struct config, policy),
       .keys = config_keys_policy },
+    { "history", "How long the past is kept.", offsetof(struct config, history), .keys = config_keys_history },
+    { "oscillation", "When it turns in circles, and what then.", offsetof(struct config, oscillation),
+      .keys = config_keys_oscillation },
+    { "effectiveness", "Whether it helped.", offsetof(struct config, effectiveness),
+      .keys = config_keys_effectiveness },
+    { "learning", "What outcomes teach.", offsetof(struct config, learning), .keys = config_keys_learning },
     { "audit", "The signed audit log.", offsetof(struct config, audit), .keys = config_keys_audit },
     { 0 },
 };

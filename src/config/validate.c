@@ -1,6 +1,7 @@
 /* What no single row can say: keys that exclude or need each other, and values that follow from others. */
 #include "config/config_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct config_slot *slot(struct loader *loader, const char *name)
@@ -171,10 +172,41 @@ static void validate_peer(struct loader *loader, const char *name, const struct 
         loader_fail(loader, where(loader, username), "%s needs both username and password", name);
 }
 
+/* A severer band must ask for at least as much as a milder one, else the milder one can never be seen. */
+static void validate_detector(struct loader *loader, const char *name, const struct config_detector *detector)
+{
+    static const char *const bands[] = { "critical", "high", "medium", "low" };
+    const struct config_band *band[] = { &detector->critical, &detector->high, &detector->medium,
+                                         &detector->low };
+    for (size_t i = 0; i + 1 < ARRAY_LEN(bands); i++) {
+        char key[CONFIG_NAME_MAX];
+        snprintf(key, sizeof key, "oscillation.%s.%s.at_least", name, bands[i]);
+        if (band[i]->at_least < band[i + 1]->at_least)
+            loader_fail(loader, where(loader, key),
+                        "%s is %g, less than %s's %g: a severer band needs no fewer", key, band[i]->at_least,
+                        bands[i + 1], band[i + 1]->at_least);
+    }
+}
+
+static void validate_oscillation(struct loader *loader)
+{
+    const struct config_oscillation *o = &loader->config->oscillation;
+    validate_detector(loader, "scale", &o->scale);
+    validate_detector(loader, "thrashing", &o->thrashing);
+    validate_detector(loader, "ineffective", &o->ineffective);
+    validate_detector(loader, "restart", &o->restart);
+    validate_detector(loader, "hpa_fight", &o->hpa_fight);
+    if (o->cascade_critical.new_alerts < o->cascade_high.new_alerts ||
+        o->cascade_high.new_alerts < o->cascade_medium.new_alerts)
+        loader_fail(loader, where(loader, "oscillation.cascade.critical.new_alerts"),
+                    "oscillation.cascade: new_alerts must not rise from critical over high to medium");
+}
+
 void config_validate(struct loader *loader)
 {
     validate_webhook_auth(loader);
     validate_server(loader);
+    validate_oscillation(loader);
     validate_store(loader);
     validate_slm(loader);
     validate_peer(loader, "alertmanager", &loader->config->alertmanager);

@@ -19,6 +19,8 @@ static const struct migration migrations[] = {
     { 2, "intake", BOTH(both_0002_intake) },
     { 3, "history", BOTH(both_0003_history) },
     { 4, "executions", BOTH(both_0004_executions) },
+    { 5, "memory", BOTH(both_0005_memory) },
+    { 6, "views", &sqlite_0006_views_sql, &postgres_0006_views_sql },
 };
 
 static const char create_table_text[] =
