@@ -1,4 +1,5 @@
 /* What is asked of an engine about text, answered by its tokenizer. */
+#include "engine/constrain.h"
 #include "engine/engine_internal.h"
 
 bool engine_tokenize(const struct engine *engine, struct str text, unsigned flags,
@@ -58,4 +59,14 @@ bool engine_chat(const struct engine *engine, const char *family, const struct e
 {
     return chat_encode(engine_tokenizer(engine), engine_file(engine), family, messages, count, generate,
                        tokens, err);
+}
+
+struct engine_constraint *engine_constraint_regex(const struct engine *engine, struct str pattern, struct error **err)
+{
+    return constraint_new_take(engine_tokenizer(engine), automaton_from_regex(pattern, err), err);
+}
+
+struct engine_constraint *engine_constraint_json(const struct engine *engine, struct str schema, struct error **err)
+{
+    return constraint_new_take(engine_tokenizer(engine), automaton_from_schema(schema, err), err);
 }

@@ -55,8 +55,8 @@ void nfa_free(struct nfa *nfa)
 
 /* Code points low..high of one encoded length, whose first bytes differ only where all that follows is free, go into one
  * chain of ranges; others are cut at such borders. */
-static uint32_t same_length(struct nfa *nfa, const unsigned char *low, const unsigned char *high, unsigned len,
-                            uint32_t next)
+static uint32_t same_length(struct nfa *nfa, const unsigned char *low, const unsigned char *high,
+                            unsigned len, uint32_t next)
 {
     static const unsigned char least[3] = { 0x80, 0x80, 0x80 }, most[3] = { 0xbf, 0xbf, 0xbf };
     if (len == 1)
@@ -97,7 +97,11 @@ uint32_t nfa_code_points(struct nfa *nfa, uint32_t low, uint32_t high, uint32_t 
     static const struct {
         uint32_t low, high;
         unsigned len;
-    } lengths[] = { { 0, 0x7f, 1 }, { 0x80, 0x7ff, 2 }, { 0x800, 0xd7ff, 3 }, { 0xe000, 0xffff, 3 }, { 0x10000, 0x10ffff, 4 } };
+    } lengths[] = { { 0, 0x7f, 1 },
+                    { 0x80, 0x7ff, 2 },
+                    { 0x800, 0xd7ff, 3 },
+                    { 0xe000, 0xffff, 3 },
+                    { 0x10000, 0x10ffff, 4 } };
     uint32_t all = UINT32_MAX;
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
         uint32_t from = MAX(low, lengths[i].low), to = MIN(high, lengths[i].high);
@@ -108,26 +112,26 @@ uint32_t nfa_code_points(struct nfa *nfa, uint32_t low, uint32_t high, uint32_t 
         uint32_t part = same_length(nfa, first, last, lengths[i].len, next);
         all = all == UINT32_MAX ? part : nfa_either(nfa, all, part);
     }
-    return all == UINT32_MAX ? nfa_range(nfa, 1, 0, next) : all;      /* 1..0: no byte */
+    return all == UINT32_MAX ? nfa_range(nfa, 1, 0, next) : all; /* 1..0: no byte */
 }
 
 /* ---- making it deterministic */
 
 /* A set of nodes as the sorted list of its members that are no SPLIT. */
 struct subset {
-    uint32_t first, count;                        /* into subsets.members */
+    uint32_t first, count; /* into subsets.members */
     uint64_t hash;
 };
 struct builder {
     const struct nfa *nfa;
-    struct subset *subsets;                       /* by state */
+    struct subset *subsets; /* by state */
     uint32_t *members;
     size_t n_members, cap_members, work;
-    uint32_t *table;                              /* state + 1 by hash, open addressing */
-    uint32_t *mark, generation;                   /* [nfa->count]: visited in this generation */
-    uint32_t *stack, *found;                      /* [nfa->count] */
+    uint32_t *table;            /* state + 1 by hash, open addressing */
+    uint32_t *mark, generation; /* [nfa->count]: visited in this generation */
+    uint32_t *stack, *found;    /* [nfa->count] */
     uint32_t n_found;
-    bool *live;                                   /* [nfa->count] */
+    bool *live; /* [nfa->count] */
     struct automaton *out;
 };
 enum { TABLE_SIZE = AUTOMATON_STATES_MAX * 2, MEMBERS_MAX = 1 << 24 };
@@ -192,10 +196,10 @@ static bool state_of_found(struct builder *b, uint32_t *state, struct error **er
     }
     if (b->out->n_states == AUTOMATON_STATES_MAX || b->n_members + b->n_found > MEMBERS_MAX ||
         b->work > AUTOMATON_WORK_MAX)
-        return error_set(err, ERROR_LIMIT, "the pattern is too large: more than %u states",
-                         b->out->n_states);
+        return error_set(err, ERROR_LIMIT, "the pattern is too large: more than %u states", b->out->n_states);
     if (b->n_members + b->n_found > b->cap_members)
-        b->members = xrealloc(b->members, (b->cap_members = 2 * (b->n_members + b->n_found)) * sizeof *b->members);
+        b->members =
+            xrealloc(b->members, (b->cap_members = 2 * (b->n_members + b->n_found)) * sizeof *b->members);
     memcpy(b->members + b->n_members, b->found, b->n_found * sizeof *b->found);
     *state = b->out->n_states++;
     b->subsets[*state] = (struct subset){ (uint32_t)b->n_members, b->n_found, hash };
@@ -215,7 +219,7 @@ static bool expand(struct builder *b, uint32_t state, struct error **err)
     struct automaton *out = b->out;
     if ((state & (state + 1)) == 0)
         out->next = xrealloc(out->next, 2 * (size_t)(state + 1) * out->n_classes * sizeof *out->next);
-    for (uint32_t class = 0, byte = 0; class < out->n_classes; class++) {
+    for (uint32_t class = 0, byte = 0; class < out->n_classes; class ++) {
         while (out->class_of[byte] != class)
             byte++;
         begin_set(b);
@@ -239,7 +243,7 @@ static bool expand(struct builder *b, uint32_t state, struct error **err)
 static bool build(struct builder *b, uint32_t start, struct error **err)
 {
     uint32_t state;
-    b->out->n_states = AUTOMATON_START;           /* DEAD is there, with an empty set */
+    b->out->n_states = AUTOMATON_START; /* DEAD is there, with an empty set */
     begin_set(b);
     reach(b, start);
     if (!state_of_found(b, &state, err))
@@ -264,8 +268,8 @@ static bool *find_live(const struct nfa *nfa)
     for (uint32_t i = 0; i < nfa->count; i++) {
         const struct nfa_node *node = &nfa->nodes[i];
         bool next = node->kind != NFA_ACCEPT && live[node->next];
-        live[i] = node->kind == NFA_ACCEPT || (node->kind == NFA_RANGE ? next && node->low <= node->high
-                                                                        : next || live[node->other]);
+        live[i] = node->kind == NFA_ACCEPT ||
+                  (node->kind == NFA_RANGE ? next && node->low <= node->high : next || live[node->other]);
     }
     return live;
 }
@@ -278,12 +282,16 @@ struct automaton *automaton_new(const struct nfa *nfa, uint32_t start, struct er
     }
     AUTO(automaton) struct automaton *out = xcalloc(1, sizeof *out);
     find_classes(nfa, out);
-    struct builder b = { .nfa = nfa, .out = out, .subsets = xcalloc(AUTOMATON_STATES_MAX, sizeof *b.subsets),
-                         .table = xcalloc(TABLE_SIZE, sizeof *b.table), .mark = xcalloc(nfa->count, sizeof *b.mark),
+    struct builder b = { .nfa = nfa,
+                         .out = out,
+                         .subsets = xcalloc(AUTOMATON_STATES_MAX, sizeof *b.subsets),
+                         .table = xcalloc(TABLE_SIZE, sizeof *b.table),
+                         .mark = xcalloc(nfa->count, sizeof *b.mark),
                          .stack = xcalloc(2 * (size_t)nfa->count + 2, sizeof *b.stack),
                          .found = xcalloc(nfa->count, sizeof *b.found) };
     b.live = find_live(nfa);
-    bool ok = b.live[start] ? build(&b, start, err) : error_set(err, ERROR_INVALID, "the pattern matches no text");
+    bool ok =
+        b.live[start] ? build(&b, start, err) : error_set(err, ERROR_INVALID, "the pattern matches no text");
     free(b.live), free(b.subsets), free(b.members), free(b.table), free(b.mark), free(b.stack), free(b.found);
     return ok ? STEAL(out) : NULL;
 }
@@ -312,7 +320,8 @@ struct automaton *automaton_from_schema(struct str schema, struct error **err)
 {
     struct nfa nfa = { 0 };
     uint32_t start;
-    struct automaton *automaton = schema_emit(&nfa, schema, &start, err) ? automaton_new(&nfa, start, err) : NULL;
+    struct automaton *automaton =
+        schema_emit(&nfa, schema, &start, err) ? automaton_new(&nfa, start, err) : NULL;
     nfa_free(&nfa);
     return automaton;
 }

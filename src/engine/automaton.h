@@ -15,12 +15,12 @@
 #include "base/str.h"
 
 enum {
-    AUTOMATON_NODES_MAX = 1 << 18,                /* of the nondeterministic automaton */
-    AUTOMATON_STATES_MAX = 1 << 15,               /* of the deterministic one */
-    AUTOMATON_WORK_MAX = 1 << 27,                 /* node visits while it is made: a second at most */
-    PATTERN_LEN_MAX = 64 * 1024,                  /* bytes of an expression */
-    PATTERN_DEPTH_MAX = 64,                       /* brackets within brackets */
-    PATTERN_REPEAT_MAX = 4096,                    /* x{n} */
+    AUTOMATON_NODES_MAX = 1 << 18,  /* of the nondeterministic automaton */
+    AUTOMATON_STATES_MAX = 1 << 15, /* of the deterministic one */
+    AUTOMATON_WORK_MAX = 1 << 27,   /* node visits while it is made: a second at most */
+    PATTERN_LEN_MAX = 64 * 1024,    /* bytes of an expression */
+    PATTERN_DEPTH_MAX = 64,         /* brackets within brackets */
+    PATTERN_REPEAT_MAX = 4096,      /* x{n} */
     SCHEMA_DEPTH_MAX = 16
 };
 
@@ -29,21 +29,22 @@ enum {
 
 struct nfa_node {
     enum { NFA_RANGE, NFA_SPLIT, NFA_ACCEPT } kind;
-    unsigned char low, high;                      /* RANGE */
-    uint32_t next, other;                         /* other: SPLIT */
+    unsigned char low, high; /* RANGE */
+    uint32_t next, other;    /* other: SPLIT */
 };
 struct nfa {
     struct nfa_node *nodes;
     uint32_t count, cap;
-    uint32_t work;                                /* steps of building that made no node */
+    uint32_t work; /* steps of building that made no node */
     bool failed;
 };
 uint32_t nfa_accept(struct nfa *nfa);
 uint32_t nfa_range(struct nfa *nfa, unsigned char low, unsigned char high, uint32_t next);
 uint32_t nfa_either(struct nfa *nfa, uint32_t a, uint32_t b);
 uint32_t nfa_text(struct nfa *nfa, struct str text, uint32_t next);
-uint32_t nfa_code_points(struct nfa *nfa, uint32_t low, uint32_t high, uint32_t next);        /* as UTF-8 */
-void nfa_set(struct nfa *nfa, uint32_t node, uint32_t next, uint32_t other);  /* change a SPLIT: loops are made so */
+uint32_t nfa_code_points(struct nfa *nfa, uint32_t low, uint32_t high, uint32_t next); /* as UTF-8 */
+void nfa_set(struct nfa *nfa, uint32_t node, uint32_t next,
+             uint32_t other); /* change a SPLIT: loops are made so */
 void nfa_free(struct nfa *nfa);
 
 /* ---- regular expressions (regex.c)
@@ -68,10 +69,10 @@ uint32_t nfa_numbers(struct nfa *nfa, int64_t low, int64_t high, unsigned decima
 enum { AUTOMATON_DEAD = 0, AUTOMATON_START = 1 };
 
 struct automaton {
-    unsigned char class_of[256];                  /* bytes that no state tells apart share a class */
+    unsigned char class_of[256]; /* bytes that no state tells apart share a class */
     uint32_t n_classes, n_states;
-    uint16_t *next;                               /* [n_states][n_classes] */
-    bool *accepts;                                /* [n_states] */
+    uint16_t *next; /* [n_states][n_classes] */
+    bool *accepts;  /* [n_states] */
 };
 
 /* From every state but DEAD, which no byte leaves, some text leads to acceptance. ERROR_INVALID if nothing matches. */
@@ -79,7 +80,10 @@ struct automaton *automaton_new(const struct nfa *nfa, uint32_t start, struct er
 struct automaton *automaton_from_regex(struct str pattern, struct error **err);
 struct automaton *automaton_from_schema(struct str schema, struct error **err);
 void automaton_free(struct automaton *automaton);
-static inline void automaton_cleanup(struct automaton **automaton) { automaton_free(*automaton); }
+static inline void automaton_cleanup(struct automaton **automaton)
+{
+    automaton_free(*automaton);
+}
 
 static inline uint32_t automaton_next(const struct automaton *automaton, uint32_t state, unsigned char byte)
 {
@@ -90,6 +94,7 @@ bool automaton_matches(const struct automaton *automaton, struct str text);
 
 /* Append the bytes that must come next, where there is no choice; returns the state behind them. */
 uint32_t automaton_forced(const struct automaton *automaton, uint32_t state, struct strbuf *out);
-bool automaton_is_final(const struct automaton *automaton, uint32_t state);   /* accepts, and nothing can follow */
+bool automaton_is_final(const struct automaton *automaton,
+                        uint32_t state); /* accepts, and nothing can follow */
 
 #endif

@@ -200,6 +200,68 @@ bool engine_sequence_logits(struct engine *engine, struct engine_sequence *seque
 /* ln softmax(logits)[i] for all i, in double; in place of a loop in each caller, and with the engine's own exp. */
 void engine_log_softmax(const float *logits, size_t n, double *log_probabilities);
 
+/* ---- constraints (constrain.c) ---------------------------------------------------------------------------------- */
+
+/* What a completion may look like: an automaton over bytes, and for each of its states which tokens may come next. It
+ * belongs to an engine's vocabulary, must be freed before that is closed, and may be used by any number of threads.
+ * Compile it once and keep it: its tables grow with use. */
+struct engine_constraint;
+
+/* `pattern`: the whole text must match. Literals, . [] \d \w \s and their negations, (), |, * + ? {m,n}; Unicode.
+ *   ERROR_INVALID   no such expression, or one that matches no text
+ *   ERROR_LIMIT     too large to be built */
+struct engine_constraint *engine_constraint_regex(const struct engine *engine, struct str pattern, struct error **err);
+
+/* A JSON document that satisfies `schema`, keys in the schema's order, written with ", " and ": ". Kept are: type,
+ * properties, required, items, minItems, maxItems (16 unless said), enum, const, minLength, maxLength, pattern, minimum,
+ * maximum, exclusiveMinimum, exclusiveMaximum, anyOf, oneOf; anything else but annotations is ERROR_UNSUPPORTED. */
+struct engine_constraint *engine_constraint_json(const struct engine *engine, struct str schema, struct error **err);
+void engine_constraint_free(struct engine_constraint *constraint);
+static inline void engine_constraint_cleanup(struct engine_constraint **c) { engine_constraint_free(*c); }
+
+bool engine_constraint_matches(const struct engine_constraint *constraint, struct str text);
+
+/* ---- completing (complete.c) ------------------------------------------------------------------------------------ */
+
+struct engine_complete_options {
+    struct engine_constraint *constraint;         /* NULL: any text */
+    unsigned max_tokens;                          /* 0: 256 */
+    double temperature;                           /* 0: always the likeliest token; of equals the lowest number */
+    unsigned top_k;                               /* sample among so many of the likeliest; 0: all */
+    double top_p;                                 /* … and of these among the fewest that weigh so much; 0: all */
+    uint64_t seed;                                /* the same seed gives the same text, on any machine */
+    const struct str *stops;                      /* texts that end it; they are not part of the answer */
+    size_t n_stops;
+    int priority;
+    const atomic_bool *cancel;
+    /* Called with each stretch of valid UTF-8 as it becomes certain; false ends the completion. May be NULL. */
+    bool (*on_text)(void *context, struct str text);
+    void *context;
+};
+
+enum engine_complete_end {
+    ENGINE_ENDED_BY_MODEL,                        /* an end token */
+    ENGINE_ENDED_BY_CONSTRAINT,                   /* nothing can follow */
+    ENGINE_ENDED_BY_STOP, ENGINE_ENDED_BY_LENGTH, ENGINE_ENDED_BY_CALLER
+};
+
+struct engine_completion {
+    struct strbuf text;                           /* valid UTF-8 */
+    struct engine_tokens tokens;                  /* without the end token */
+    double *log_probabilities;                    /* [tokens.len]: ln P of each, before the constraint; forced ones 0 */
+    double log_probability;                       /* their sum */
+    size_t n_forced;                              /* tokens that the constraint left no choice about: fed, not decoded */
+    enum engine_complete_end end;
+};
+void engine_completion_free(struct engine_completion *completion);            /* what it holds; it itself is yours */
+static inline void engine_completion_cleanup(struct engine_completion *c) { engine_completion_free(c); }
+
+/* Write on behind `sequence`, which must hold at least one token. It then holds what was written too, but for the last
+ * tokens where nothing was asked after them. ERROR_LIMIT when the context is full counts as ENDED_BY_LENGTH. */
+bool engine_complete(struct engine *engine, struct engine_sequence *sequence,
+                     const struct engine_complete_options *options, struct engine_completion *completion,
+                     struct error **err);
+
 /* ---- prefixes ------------------------------------------------------------------------------------------------- */
 
 /* A new sequence that holds exactly these tokens. With a cache_dir: mapped from the file that an earlier call saved

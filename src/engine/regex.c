@@ -11,8 +11,8 @@ struct code_range {
 struct regex {
     enum { REGEX_EMPTY, REGEX_SET, REGEX_CAT, REGEX_ALT, REGEX_REPEAT } kind;
     struct regex *a, *b;
-    uint32_t min, max;                            /* REPEAT; max UINT32_MAX: any number */
-    struct code_range *ranges;                    /* SET: sorted, apart */
+    uint32_t min, max;         /* REPEAT; max UINT32_MAX: any number */
+    struct code_range *ranges; /* SET: sorted, apart */
     size_t n_ranges;
 };
 
@@ -39,8 +39,14 @@ static struct regex *refuse(struct parser *p, const char *what)
     return NULL;
 }
 
-static bool at_end(const struct parser *p) { return p->at >= p->text.len; }
-static int peek(const struct parser *p) { return at_end(p) ? -1 : (unsigned char)p->text.ptr[p->at]; }
+static bool at_end(const struct parser *p)
+{
+    return p->at >= p->text.len;
+}
+static int peek(const struct parser *p)
+{
+    return at_end(p) ? -1 : (unsigned char)p->text.ptr[p->at];
+}
 
 static bool take(struct parser *p, char c)
 {
@@ -141,7 +147,9 @@ static bool hex_digits(struct parser *p, size_t min, size_t max, uint32_t *code)
 {
     size_t n = 0;
     for (*code = 0; n < max && !at_end(p); n++, p->at++) {
-        int c = peek(p), digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        int c = peek(p), digit = c >= '0' && c <= '9'                 ? c - '0'
+                                 : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                                      : -1;
         if (digit < 0)
             break;
         *code = *code * 16 + (uint32_t)digit;
@@ -200,7 +208,8 @@ static struct regex *parse_class(struct parser *p)
     bool inverse = take(p, '^');
     for (bool first = true; first || peek(p) != ']'; first = false)
         if (at_end(p) || !class_item(p, &set))
-            return refuse(p, at_end(p) ? "a class [ that does not end" : "not a character of a class, or too many");
+            return refuse(p, at_end(p) ? "a class [ that does not end"
+                                       : "not a character of a class, or too many");
     p->at++;
     if (inverse)
         negate(&set);
@@ -266,7 +275,7 @@ static bool parse_bounds(struct parser *p, uint32_t *min, uint32_t *max)
         return *min = 1, *max = UINT32_MAX, true;
     if (take(p, '?'))
         return *min = 0, *max = 1, true;
-    p->at++;                                      /* { */
+    p->at++; /* { */
     if (!number(p, min))
         return false;
     *max = *min;
@@ -387,7 +396,7 @@ static uint32_t emit_repeat(const struct regex *regex, struct nfa *nfa, bool in_
 
 uint32_t regex_emit(const struct regex *regex, struct nfa *nfa, bool in_json, uint32_t next)
 {
-    if (++nfa->work > 16 * AUTOMATON_NODES_MAX)   /* nothing, a million times over, makes no node */
+    if (++nfa->work > 16 * AUTOMATON_NODES_MAX) /* nothing, a million times over, makes no node */
         nfa->failed = true;
     /* A sequence leans to the left and may be long: its right parts are written in a loop. */
     for (; !nfa->failed && regex->kind == REGEX_CAT; regex = regex->a)

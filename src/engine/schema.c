@@ -15,7 +15,7 @@ enum { DECIMALS = 6, STRING_MAX = 4096, ITEMS_MAX = 256, ITEMS_DEFAULT = 16 };
 
 struct schema {
     struct nfa *nfa;
-    struct arena *arena;                          /* parsed patterns */
+    struct arena *arena; /* parsed patterns */
     unsigned depth;
     struct error **err;
 };
@@ -42,10 +42,10 @@ static uint32_t word(struct schema *s, const char *text, uint32_t next)
 
 struct digits {
     struct nfa *nfa;
-    char low[48], high[48];                       /* as many digits, of which `whole` stand before the point */
+    char low[48], high[48]; /* as many digits, of which `whole` stand before the point */
     unsigned whole, all;
     uint32_t next;
-    uint32_t nodes[48][4];                        /* by position and flags; UINT32_MAX: not made yet */
+    uint32_t nodes[48][4]; /* by position and flags; UINT32_MAX: not made yet */
 };
 
 static uint32_t digits_from(struct digits *d, unsigned at, bool on_low, bool on_high);
@@ -83,10 +83,14 @@ static uint32_t digits_from(struct digits *d, unsigned at, bool on_low, bool on_
     return *node = all == UINT32_MAX ? nfa_range(d->nfa, 1, 0, d->next) : all;
 }
 
-static uint64_t power_of_ten(unsigned n) { return n ? 10 * power_of_ten(n - 1) : 1; }
+static uint64_t power_of_ten(unsigned n)
+{
+    return n ? 10 * power_of_ten(n - 1) : 1;
+}
 
 /* low..high, both not negative, scaled by 10^decimals. */
-static uint32_t emit_magnitudes(struct nfa *nfa, uint64_t low, uint64_t high, unsigned decimals, uint32_t next)
+static uint32_t emit_magnitudes(struct nfa *nfa, uint64_t low, uint64_t high, unsigned decimals,
+                                uint32_t next)
 {
     uint32_t all = UINT32_MAX;
     for (unsigned whole = 1; whole + decimals <= 19; whole++) {
@@ -117,8 +121,8 @@ uint32_t nfa_numbers(struct nfa *nfa, int64_t low, int64_t high, unsigned decima
 }
 
 /* A bound in units of 10^-decimals: for a lower one the first unit not below it, for an upper one the last not above. */
-static bool get_bound(struct schema *s, yyjson_val *schema, const char *key, const char *exclusive_key, bool lower,
-                      unsigned decimals, int64_t *bound)
+static bool get_bound(struct schema *s, yyjson_val *schema, const char *key, const char *exclusive_key,
+                      bool lower, unsigned decimals, int64_t *bound)
 {
     yyjson_val *value = yyjson_obj_get(schema, key), *exclusive = yyjson_obj_get(schema, exclusive_key);
     double scale = (double)power_of_ten(decimals), limit = 9e18 / scale;
@@ -181,7 +185,8 @@ static bool emit_pattern(struct schema *s, struct str pattern, uint32_t next, ui
 static bool emit_free_string(struct schema *s, yyjson_val *schema, uint32_t next, uint32_t *start)
 {
     uint64_t min = 0, max = UINT64_MAX;
-    if (!get_count(s, schema, "minLength", STRING_MAX, &min) || !get_count(s, schema, "maxLength", STRING_MAX, &max))
+    if (!get_count(s, schema, "minLength", STRING_MAX, &min) ||
+        !get_count(s, schema, "maxLength", STRING_MAX, &max))
         return false;
     if (min > max)
         return error_set(s->err, ERROR_INVALID, "the schema: minLength is over maxLength");
@@ -197,11 +202,12 @@ static bool emit_free_string(struct schema *s, yyjson_val *schema, uint32_t next
 static bool emit_string(struct schema *s, yyjson_val *schema, uint32_t next, uint32_t *start)
 {
     yyjson_val *pattern = yyjson_obj_get(schema, "pattern");
-    uint32_t inner, end = word(s, "\"", next);
+    uint32_t inner = 0, end = word(s, "\"", next);
     if (pattern && (yyjson_obj_get(schema, "maxLength") || yyjson_obj_get(schema, "minLength")))
         return unsupported(s, "pattern beside minLength or maxLength; write the bound into the pattern");
     bool ok = pattern ? yyjson_is_str(pattern) &&
-                            emit_pattern(s, (struct str){ yyjson_get_str(pattern), yyjson_get_len(pattern) }, end, &inner)
+                            emit_pattern(s, (struct str){ yyjson_get_str(pattern), yyjson_get_len(pattern) },
+                                         end, &inner)
                       : emit_free_string(s, schema, end, &inner);
     if (!ok)
         return pattern && !yyjson_is_str(pattern) ? unsupported(s, "a pattern that is no string") : false;
@@ -226,7 +232,7 @@ static bool emit_any_given(struct schema *s, yyjson_val *values, uint32_t next, 
 {
     size_t i, n;
     yyjson_val *value;
-    uint32_t part;
+    uint32_t part = 0;
     *start = UINT32_MAX;
     if (!yyjson_is_arr(values) || yyjson_arr_size(values) == 0)
         return unsupported(s, "enum is no list, or empty");
@@ -243,7 +249,7 @@ static bool emit_any_of(struct schema *s, yyjson_val *schemas, uint32_t next, ui
 {
     size_t i, n;
     yyjson_val *schema;
-    uint32_t part;
+    uint32_t part = 0;
     *start = UINT32_MAX;
     if (!yyjson_is_arr(schemas) || yyjson_arr_size(schemas) == 0)
         return unsupported(s, "anyOf is no list, or empty");
@@ -262,13 +268,14 @@ static bool emit_array(struct schema *s, yyjson_val *schema, uint32_t next, uint
 {
     uint64_t min = 0, max = ITEMS_DEFAULT;
     yyjson_val *items = yyjson_obj_get(schema, "items");
-    if (!get_count(s, schema, "minItems", ITEMS_MAX, &min) || !get_count(s, schema, "maxItems", ITEMS_MAX, &max))
+    if (!get_count(s, schema, "minItems", ITEMS_MAX, &min) ||
+        !get_count(s, schema, "maxItems", ITEMS_MAX, &max))
         return false;
     max = yyjson_obj_get(schema, "maxItems") ? max : MAX(max, min);
     if (!items || min > max)
         return unsupported(s, !items ? "an array without items" : "minItems is over maxItems");
     uint32_t end = word(s, "]", next), rest = end;
-    for (uint64_t i = max; i > 0; i--) {          /* `rest`: what follows the i-th item */
+    for (uint64_t i = max; i > 0; i--) { /* `rest`: what follows the i-th item */
         uint32_t item;
         if (!emit_value(s, items, rest, &item))
             return false;
@@ -296,9 +303,13 @@ static bool all_required_are_there(struct schema *s, yyjson_val *properties, yyj
 {
     size_t i, n;
     yyjson_val *name;
-    yyjson_arr_foreach(required, i, n, name) if (!yyjson_is_str(name) ||
-                                                 !yyjson_obj_get(properties, yyjson_get_str(name))) return
-        unsupported(s, "a required property that is not described");
+    yyjson_arr_foreach(
+        required, i, n,
+        name) if (!yyjson_is_str(name) ||
+                  !yyjson_obj_get(
+                      properties,
+                      yyjson_get_str(name))) return unsupported(s,
+                                                                "a required property that is not described");
     return true;
 }
 
@@ -306,7 +317,8 @@ static bool all_required_are_there(struct schema *s, yyjson_val *properties, yyj
  * none is. */
 static bool emit_object(struct schema *s, yyjson_val *schema, uint32_t next, uint32_t *start)
 {
-    yyjson_val *properties = yyjson_obj_get(schema, "properties"), *required = yyjson_obj_get(schema, "required");
+    yyjson_val *properties = yyjson_obj_get(schema, "properties"),
+               *required = yyjson_obj_get(schema, "required");
     yyjson_val *more = yyjson_obj_get(schema, "additionalProperties");
     if ((more && !yyjson_is_bool(more)) || (properties && !yyjson_is_obj(properties)))
         return unsupported(s, "additionalProperties with a schema, or properties that are no object");
@@ -317,7 +329,7 @@ static bool emit_object(struct schema *s, yyjson_val *schema, uint32_t next, uin
     yyjson_obj_iter iter = yyjson_obj_iter_with(properties);
     for (size_t i = 0; (key = yyjson_obj_iter_next(&iter)); i++)
         keys[i] = key;
-    uint32_t after = word(s, "}", next), first = after, value;
+    uint32_t after = word(s, "}", next), first = after, value = 0;
     for (size_t i = n; i-- > 0;) {
         bool needed = is_required(required, keys[i]);
         if (!emit_value(s, yyjson_obj_iter_get_val(keys[i]), after, &value) ||
@@ -336,10 +348,32 @@ static bool emit_object(struct schema *s, yyjson_val *schema, uint32_t next, uin
 static bool only_known_keys(struct schema *s, yyjson_val *schema)
 {
     static const char *const known[] = {
-        "type",     "properties", "required",  "additionalProperties", "items",   "minItems",  "maxItems",
-        "enum",     "const",      "minLength", "maxLength",            "pattern", "minimum",   "maximum",
-        "anyOf",    "oneOf",      "title",     "description",          "default", "examples",  "exclusiveMinimum",
-        "format",   "$schema",    "$id",       "$comment",             "exclusiveMaximum",
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "minItems",
+        "maxItems",
+        "enum",
+        "const",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "minimum",
+        "maximum",
+        "anyOf",
+        "oneOf",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "exclusiveMinimum",
+        "format",
+        "$schema",
+        "$id",
+        "$comment",
+        "exclusiveMaximum",
     };
     yyjson_obj_iter iter = yyjson_obj_iter_with(schema);
     for (yyjson_val *key; (key = yyjson_obj_iter_next(&iter));) {
@@ -348,8 +382,8 @@ static bool only_known_keys(struct schema *s, yyjson_val *schema)
         for (size_t i = 0; i < ARRAY_LEN(known); i++)
             is_known = is_known || strcmp(name, known[i]) == 0;
         if (!is_known)
-            return error_set(s->err, ERROR_UNSUPPORTED, "the schema: \"%.64s\" is not among the keys that are kept",
-                             name);
+            return error_set(s->err, ERROR_UNSUPPORTED,
+                             "the schema: \"%.64s\" is not among the keys that are kept", name);
     }
     return true;
 }
@@ -371,11 +405,12 @@ static bool emit_type(struct schema *s, yyjson_val *schema, const char *type, ui
     return unsupported(s, "a type that does not exist");
 }
 
-static bool emit_types(struct schema *s, yyjson_val *schema, yyjson_val *types, uint32_t next, uint32_t *start)
+static bool emit_types(struct schema *s, yyjson_val *schema, yyjson_val *types, uint32_t next,
+                       uint32_t *start)
 {
     size_t i, n;
     yyjson_val *type;
-    uint32_t part;
+    uint32_t part = 0;
     *start = UINT32_MAX;
     yyjson_arr_foreach(types, i, n, type)
     {
@@ -409,9 +444,11 @@ static bool emit_value(struct schema *s, yyjson_val *schema, uint32_t next, uint
     if (!yyjson_is_obj(schema))
         return unsupported(s, "a schema that is no object");
     if (s->nfa->failed)
-        return error_set(s->err, ERROR_LIMIT, "the schema is too large: more than %d nodes", AUTOMATON_NODES_MAX);
+        return error_set(s->err, ERROR_LIMIT, "the schema is too large: more than %d nodes",
+                         AUTOMATON_NODES_MAX);
     if (s->depth == SCHEMA_DEPTH_MAX)
-        return error_set(s->err, ERROR_LIMIT, "the schema: more than %d values within each other", SCHEMA_DEPTH_MAX);
+        return error_set(s->err, ERROR_LIMIT, "the schema: more than %d values within each other",
+                         SCHEMA_DEPTH_MAX);
     s->depth++;
     bool ok = only_known_keys(s, schema) && emit_described(s, schema, next, start);
     s->depth--;

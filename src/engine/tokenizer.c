@@ -234,6 +234,7 @@ struct tokenizer *tokenizer_open(const struct gguf *file, struct error **err)
 {
     AUTO(tokenizer) struct tokenizer *t = xcalloc(1, sizeof *t);
     t->begin = t->end = t->unknown = -1;
+    pthread_mutex_init(&t->lock, NULL);
     if (!choose_model(t, file, err))
         return NULL;
     if (t->model == TOKENIZER_NONE)
@@ -252,6 +253,8 @@ void tokenizer_close(struct tokenizer *t)
     if (!t)
         return;
     pieces_free(&t->pieces);
+    pthread_mutex_destroy(&t->lock);
+    free(t->sorted.tokens);
     free(t->merges.slots), free(t->merges.joins);
     free(t->kinds), free(t->ends), free(t->bytes), free(t->bytes_block), free(t->scores);
     free(t->charsmap_units), free(t);

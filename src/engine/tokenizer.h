@@ -53,4 +53,16 @@ int32_t tokenizer_end(const struct tokenizer *tokenizer);
 int32_t tokenizer_find(const struct tokenizer *tokenizer, struct str text);
 size_t tokenizer_memory(const struct tokenizer *tokenizer); /* bytes it took */
 
+/* The tokens that stand for bytes and end nothing, in the order of these bytes. Made when first asked for; NULL with
+ * ERROR_NO_MEMORY. */
+struct sorted_tokens {
+    struct sorted_token {
+        uint64_t head;                            /* its first eight bytes, the first one highest */
+        int32_t token;
+        uint32_t shared;                          /* bytes in common with the one before */
+    } *tokens;
+    size_t count, longest;                        /* longest: bytes of one token */
+};
+const struct sorted_tokens *tokenizer_sorted(const struct tokenizer *tokenizer, struct error **err);
+
 #endif

@@ -2,6 +2,8 @@
 #ifndef ENGINE_TOKENIZER_INTERNAL_H
 #define ENGINE_TOKENIZER_INTERNAL_H
 
+#include <pthread.h>
+
 #include "engine/tokenizer.h"
 
 /* ---- pieces: strings by number (vocabulary.c) ------------------------------------------------------------------- */
@@ -72,6 +74,8 @@ struct tokenizer {
     uint32_t *charsmap_units; /* … and its compiled rules, see sentencepiece.c */
     size_t n_charsmap_units, longest_user_defined;
     struct str replacements;
+    pthread_mutex_t lock;                         /* guards sorted while it is made */
+    struct sorted_tokens sorted;
     char byte_texts[256][4]; /* stand-ins of bytes that are no tokens */
 };
 
