@@ -11,14 +11,14 @@
 static const struct str answer_start = STR("{\"action\":\"");
 
 struct embedded {
-    struct engine *engine;                        /* locks itself */
-    struct engine_tokens prefix;                  /* the conversation up to where the variable part begins */
-    struct engine_tokens answer;                  /* answer_start */
-    struct engine_tokens names[ACTION_COUNT];     /* name and closing quote */
+    struct engine *engine;                    /* locks itself */
+    struct engine_tokens prefix;              /* the conversation up to where the variable part begins */
+    struct engine_tokens answer;              /* answer_start */
+    struct engine_tokens names[ACTION_COUNT]; /* name and closing quote */
     uint32_t context;
 
-    pthread_mutex_t lock;                         /* guards `read`: forking it */
-    struct engine_sequence *read;                 /* the prefix, read */
+    pthread_mutex_t lock;         /* guards `read`: forking it */
+    struct engine_sequence *read; /* the prefix, read */
 };
 
 /* The conversation's tokens with `user` as the variable part. */
@@ -64,8 +64,13 @@ struct embedded *embedded_open(const char *path, const struct engine_options *op
     if (!embedded->engine || !find_prefix(embedded, err) || !tokenize_names(embedded, err))
         return NULL;
     embedded->context = engine_info(embedded->engine)->context;
-    embedded->read = engine_prefix_open(embedded->engine, embedded->prefix.ids, embedded->prefix.len, NULL, err);
-    return embedded->read ? STEAL(embedded) : NULL;
+    embedded->read = engine_sequence_new(embedded->engine, err);
+    struct engine_item item = { .sequence = embedded->read,
+                                .tokens = embedded->prefix.ids,
+                                .count = embedded->prefix.len };
+    if (!embedded->read || !engine_step(embedded->engine, &item, 1, err))
+        return NULL;
+    return STEAL(embedded);
 }
 
 void embedded_close(struct embedded *embedded)
@@ -112,8 +117,8 @@ static bool fit_prompt(struct embedded *embedded, struct arena *arena, const str
         while (last > PROMPT_ALERT && !(parts & BIT(last)))
             last--;
         if (last == PROMPT_ALERT)
-            return error_set(err, ERROR_LIMIT, "the alert alone takes %zu tokens of the model's %u", tokens->len,
-                             embedded->context);
+            return error_set(err, ERROR_LIMIT, "the alert alone takes %zu tokens of the model's %u",
+                             tokens->len, embedded->context);
         parts &= ~BIT(last);
         *dropped |= BIT(last);
     }

@@ -39,18 +39,6 @@ static void add_text(struct bag *bag, struct str text, char place, float weight)
     }
 }
 
-/* Some rule sets end every summary with the instance and every description with its value and label map, which only
- * say again what the labels say. */
-static struct str without_echo(struct str text)
-{
-    size_t at;
-    if (str_find(text, STR("LABELS = map["), NULL) && str_find(text, STR("VALUE = "), &at))
-        text = str_slice(text, 0, at);
-    if (str_find(text, STR("(instance "), &at))
-        text = str_slice(text, 0, at);
-    return text;
-}
-
 /* Labels whose values say what kind of thing it is; of all others the values are names of things. */
 static bool is_telling(struct str label)
 {
@@ -112,9 +100,9 @@ struct feature_list features_of_alert(struct arena *arena, const struct alert *a
 {
     struct bag bag = { arena, ARENA_ARRAY(arena, struct feature, FEATURES_MAX), 0 };
     add_text(&bag, label_get(&alert->labels, STR("alertname")), 'n', 1.5f);
-    add_text(&bag, without_echo(label_get(&alert->annotations, STR("summary"))), 's', 1.0f);
-    add_text(&bag, without_echo(label_get(&alert->annotations, STR("description"))), 'd', 1.0f);
-    add_text(&bag, without_echo(label_get(&alert->annotations, STR("message"))), 'd', 1.0f);
+    add_text(&bag, text_without_echo(label_get(&alert->annotations, STR("summary"))), 's', 1.0f);
+    add_text(&bag, text_without_echo(label_get(&alert->annotations, STR("description"))), 'd', 1.0f);
+    add_text(&bag, text_without_echo(label_get(&alert->annotations, STR("message"))), 'd', 1.0f);
     for (size_t i = 0; i < alert->labels.count; i++)
         add_label(&bag, &alert->labels.items[i]);
     return finish(&bag);

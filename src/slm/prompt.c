@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "prompts.h"
+#include "slm/words.h"
 
 enum {
     SUMMARY_MAX = 400,
@@ -16,7 +17,7 @@ enum {
     EVENTS_MAX = 1500,
     PATTERN_MAX = 400,
     PAST_MAX = 8,
-    LAYOUT_VERSION = 1                            /* raise it when the variable part is laid out differently */
+    LAYOUT_VERSION = 1 /* raise it when the variable part is laid out differently */
 };
 
 const char *const prompt_part_names[PROMPT_PART_COUNT] = {
@@ -85,7 +86,8 @@ static void add_labels(struct strbuf *out, const struct label_list *labels)
         const struct label *label = &labels->items[i];
         if (str_eq(label->name, STR("alertname")) || str_eq(label->name, STR("severity")))
             continue;
-        struct str name = utf8_prefix(label->name, LABEL_NAME_MAX), value = utf8_prefix(label->value, LABEL_VALUE_MAX);
+        struct str name = utf8_prefix(label->name, LABEL_NAME_MAX),
+                   value = utf8_prefix(label->value, LABEL_VALUE_MAX);
         strbuf_addf(&line, "%s" STR_FMT "=" STR_FMT, shown++ ? ", " : "", STR_ARG(name), STR_ARG(value));
     }
     add_line(out, "labels", strbuf_str(&line), LABELS_MAX * (LABEL_NAME_MAX + LABEL_VALUE_MAX + 3));
@@ -94,8 +96,8 @@ static void add_labels(struct strbuf *out, const struct label_list *labels)
 static void add_alert(struct strbuf *out, const struct slm_question *question)
 {
     const struct alert *alert = question->alert;
-    struct str summary = label_get(&alert->annotations, STR("summary"));
-    struct str description = label_get(&alert->annotations, STR("description"));
+    struct str summary = text_without_echo(label_get(&alert->annotations, STR("summary")));
+    struct str description = text_without_echo(label_get(&alert->annotations, STR("description")));
     add_line(out, "alert", alert->name, SUMMARY_MAX);
     add_line(out, "severity", alert->severity_text, LABEL_VALUE_MAX);
     if (question->alerts > 1)
@@ -110,7 +112,8 @@ static void add_alert(struct strbuf *out, const struct slm_question *question)
 
 static bool is_failure(const struct slm_past *past)
 {
-    return str_eq(str_of(past->status), STR("failed")) || (!isnan(past->effectiveness) && past->effectiveness < 0.4);
+    return str_eq(str_of(past->status), STR("failed")) ||
+           (!isnan(past->effectiveness) && past->effectiveness < 0.4);
 }
 
 static void add_past(struct strbuf *out, const struct slm_context *context, bool failures)
@@ -124,8 +127,8 @@ static void add_past(struct strbuf *out, const struct slm_context *context, bool
         if (!isnan(past->effectiveness))
             snprintf(effect, sizeof effect, "effect %.0f%%", past->effectiveness * 100);
         int64_t minutes = (clock_utc_ms() - past->at_ms) / 60000;
-        strbuf_addf(out, "%lld minutes ago: %s, %s, %s\n", (long long)MAX(minutes, 0), action_name(past->action),
-                    past->status, effect);
+        strbuf_addf(out, "%lld minutes ago: %s, %s, %s\n", (long long)MAX(minutes, 0),
+                    action_name(past->action), past->status, effect);
         shown++;
     }
 }
@@ -164,9 +167,9 @@ static void add_lines(struct strbuf *out, struct str text, size_t max)
 static void add_part(struct strbuf *out, enum prompt_part part, const struct slm_question *question)
 {
     static const char *const titles[PROMPT_PART_COUNT] = {
-        [PROMPT_ALERT] = "The alert",           [PROMPT_FAILURES] = "Did not help before",
-        [PROMPT_PATTERN] = "Pattern",           [PROMPT_CLUSTER] = "State in the cluster",
-        [PROMPT_EVENTS] = "Events",             [PROMPT_PAST] = "Done before",
+        [PROMPT_ALERT] = "The alert", [PROMPT_FAILURES] = "Did not help before",
+        [PROMPT_PATTERN] = "Pattern", [PROMPT_CLUSTER] = "State in the cluster",
+        [PROMPT_EVENTS] = "Events",   [PROMPT_PAST] = "Done before",
     };
     strbuf_addf(out, "%s:\n<<<\n", titles[part]);
     switch (part) {

@@ -97,3 +97,13 @@ struct word_list words_of(struct arena *arena, struct str text, size_t max, bool
     }
     return words;
 }
+
+struct str text_without_echo(struct str text)
+{
+    size_t at;
+    if (str_find(text, STR("LABELS = map["), NULL) && str_find(text, STR("VALUE = "), &at))
+        text = str_slice(text, 0, at);
+    if (str_find(text, STR("(instance "), &at))
+        text = str_slice(text, 0, at);
+    return str_trim(text);
+}

@@ -16,4 +16,8 @@ struct word_list {
  * words; other bytes separate them. */
 struct word_list words_of(struct arena *arena, struct str text, size_t max, bool without_stop_words);
 
+/* Some rule sets end every summary with the instance and every description with its value and label map, which only
+ * say again what the labels say: the text without that. */
+struct str text_without_echo(struct str text);
+
 #endif
