@@ -64,13 +64,9 @@ struct embedded *embedded_open(const char *path, const struct engine_options *op
     if (!embedded->engine || !find_prefix(embedded, err) || !tokenize_names(embedded, err))
         return NULL;
     embedded->context = engine_info(embedded->engine)->context;
-    embedded->read = engine_sequence_new(embedded->engine, err);
-    struct engine_item item = { .sequence = embedded->read,
-                                .tokens = embedded->prefix.ids,
-                                .count = embedded->prefix.len };
-    if (!embedded->read || !engine_step(embedded->engine, &item, 1, err))
-        return NULL;
-    return STEAL(embedded);
+    embedded->read =
+        engine_prefix_open(embedded->engine, embedded->prefix.ids, embedded->prefix.len, NULL, err);
+    return embedded->read ? STEAL(embedded) : NULL;
 }
 
 void embedded_close(struct embedded *embedded)

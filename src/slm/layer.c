@@ -104,18 +104,24 @@ static bool read_file(struct layer *layer, struct str text, struct error **err)
     return check_content(layer, err);
 }
 
+struct layer *layer_parse(struct str bytes, struct error **err)
+{
+    AUTO(layer) struct layer *layer = xcalloc(1, sizeof *layer);
+    if (!read_file(layer, bytes, err))
+        return NULL;
+    sha256_hex(bytes, layer->sha256);
+    return STEAL(layer);
+}
+
 struct layer *layer_open(const char *path, struct error **err)
 {
     AUTO(strbuf) struct strbuf text = { 0 };
     if (!file_read(path, FILE_BYTES_MAX, &text, err))
         return NULL;
-    AUTO(layer) struct layer *layer = xcalloc(1, sizeof *layer);
-    if (!read_file(layer, strbuf_str(&text), err)) {
+    struct layer *layer = layer_parse(strbuf_str(&text), err);
+    if (!layer)
         error_wrap(err, "%s", path);
-        return NULL;
-    }
-    sha256_hex(strbuf_str(&text), layer->sha256);
-    return STEAL(layer);
+    return layer;
 }
 
 bool layer_find(const struct layer *layer, uint64_t key, size_t *row)

@@ -33,6 +33,7 @@ static inline void layer_cleanup(struct layer **layer)
 
 /* NULL with ERROR_NOT_FOUND, or ERROR_INVALID / ERROR_CORRUPT for what is not such a file or is damaged. */
 struct layer *layer_open(const char *path, struct error **err);
+struct layer *layer_parse(struct str bytes, struct error **err);
 bool layer_save(const struct layer *layer, const char *path, struct error **err);
 
 bool layer_find(const struct layer *layer, uint64_t key, size_t *row);

@@ -129,10 +129,6 @@ void slm_decide(struct slm *slm, struct arena *arena, const struct slm_question 
 void slm_decide_batch(struct slm *slm, struct arena *arena, const struct slm_question *questions, size_t count,
                       struct decision *decisions);
 
-/* The model's own words on a decision already made, bounded in length; NULL if there is no model or no time. */
-char *slm_explain(struct slm *slm, const struct slm_question *question, const struct decision *decision,
-                  int64_t deadline_ms);
-
 struct slm_status {
     bool model_loaded;
     const char *provider, *model, *model_sha256, *head, *detail;  /* detail: why something is missing, or "" */
