@@ -37,6 +37,7 @@ void cli_help_command(const struct cli_command *command, struct strbuf *out);
 struct str cli_group_of(const struct cli_command *command); /* the first word of its name */
 
 /* The commands' tables. */
-extern const struct cli_command cli_serve[], cli_config_commands[], cli_health[], cli_about[];
+extern const struct cli_command cli_serve[], cli_config_commands[], cli_health[], cli_about[],
+    cli_analyze[], cli_train[];
 
 #endif

@@ -2,7 +2,7 @@
 #include "cli/cli_internal.h"
 
 const struct cli_command *const cli_tables[] = {
-    cli_serve, cli_config_commands, cli_health, cli_about, NULL,
+    cli_serve, cli_analyze, cli_train, cli_config_commands, cli_health, cli_about, NULL,
 };
 
 const struct cli_flag cli_common_flags[] = {

@@ -125,7 +125,7 @@ void decide(const struct deciders *deciders, struct arena *arena, const struct r
     gather(deciders, &features, evidence, decision);
     const double *history = history_scores(context, decision);
     decision->ranked_first =
-        fusion_apply(deciders->fusion, (const double(*)[ACTION_COUNT])decision->evidence, history,
+        fusion_apply(deciders->fusion, (const double (*)[ACTION_COUNT])decision->evidence, history,
                      decision->feasible, decision->probabilities);
     decision->confidence = fusion_calibrate(deciders->fusion, decision->probabilities[decision->ranked_first]);
 

@@ -20,7 +20,7 @@ const char *const bias_names[BIAS_COUNT] = { "none", "class prior", "batch" };
 
 /* ---- pooling ---- */
 
-static unsigned sources_at_hand(const double evidence[FUSED_SOURCES][ACTION_COUNT])
+static unsigned sources_at_hand(const double (*evidence)[ACTION_COUNT])
 {
     unsigned set = 0;
     for (int s = 0; s < FUSED_SOURCES; s++)
@@ -29,7 +29,7 @@ static unsigned sources_at_hand(const double evidence[FUSED_SOURCES][ACTION_COUN
     return set;
 }
 
-static double value_of(const struct fusion *fusion, const double evidence[FUSED_SOURCES][ACTION_COUNT], int source,
+static double value_of(const struct fusion *fusion, const double (*evidence)[ACTION_COUNT], int source,
                        int action)
 {
     double value = fmax(evidence[source][action], LOG_FLOOR);
@@ -37,7 +37,7 @@ static double value_of(const struct fusion *fusion, const double evidence[FUSED_
 }
 
 static void pool(const struct fusion *fusion, const double weights[FUSED_SOURCES],
-                 const double evidence[FUSED_SOURCES][ACTION_COUNT], unsigned sources, double scores[ACTION_COUNT])
+                 const double (*evidence)[ACTION_COUNT], unsigned sources, double scores[ACTION_COUNT])
 {
     for (int a = 0; a < ACTION_COUNT; a++) {
         scores[a] = 0;
@@ -47,7 +47,7 @@ static void pool(const struct fusion *fusion, const double weights[FUSED_SOURCES
     }
 }
 
-enum action fusion_apply(const struct fusion *fusion, const double evidence[FUSED_SOURCES][ACTION_COUNT],
+enum action fusion_apply(const struct fusion *fusion, const double (*evidence)[ACTION_COUNT],
                          const double history[ACTION_COUNT], uint32_t set, double probabilities[ACTION_COUNT])
 {
     unsigned sources = sources_at_hand(evidence);

@@ -62,7 +62,7 @@ struct fusion *fusion_parse(struct str json, struct error **err);
 bool fusion_save(const struct fusion *fusion, const char *path, struct error **err);
 
 /* Fuse: probabilities over `set`, 0 outside. `history` (or NULL) is added to the scores. Returns the first action. */
-enum action fusion_apply(const struct fusion *fusion, const double evidence[FUSED_SOURCES][ACTION_COUNT],
+enum action fusion_apply(const struct fusion *fusion, const double (*evidence)[ACTION_COUNT],
                          const double history[ACTION_COUNT], uint32_t set, double probabilities[ACTION_COUNT]);
 
 /* The chance that an engineer accepts a decision whose first action has fused probability p. */
