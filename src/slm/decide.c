@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "slm/injection.h"
 #include "slm/lexical.h"
 #include "slm/parameters.h"
 #include "slm/prior.h"
@@ -29,9 +30,13 @@ static void clean_labels(struct arena *arena, const struct label_list *in, struc
 
 void decide_read(struct arena *arena, const struct slm_question *question, struct reading *reading)
 {
-    *reading = (struct reading){ .alert = *question->alert, .question = *question, .injection_text = "" };
-    clean_labels(arena, &question->alert->labels, &reading->alert.labels);
-    clean_labels(arena, &question->alert->annotations, &reading->alert.annotations);
+    AUTO(strbuf) struct strbuf removed = { 0 };
+    struct alert cleaned;
+    bool injection = injection_scan(arena, question->alert, &cleaned, &removed);
+    *reading = (struct reading){ .alert = cleaned, .question = *question, .injection = injection };
+    reading->injection_text = arena_text(arena, strbuf_str(&removed));
+    clean_labels(arena, &cleaned.labels, &reading->alert.labels);
+    clean_labels(arena, &cleaned.annotations, &reading->alert.annotations);
     alert_normalise(arena, &reading->alert);
     reading->question.alert = &reading->alert;
 }
@@ -73,7 +78,8 @@ static enum action second_of(const struct decision *decision)
     enum action second = decision->ranked_first;
     for (int a = 0; a < ACTION_COUNT; a++)
         if (a != (int)decision->ranked_first &&
-            (second == decision->ranked_first || decision->probabilities[a] > decision->probabilities[second]))
+            (second == decision->ranked_first ||
+             decision->probabilities[a] > decision->probabilities[second]))
             second = (enum action)a;
     return second;
 }
@@ -99,8 +105,9 @@ static const char *dropped_text(struct arena *arena, unsigned dropped)
     return arena_text(arena, strbuf_str(&text));
 }
 
-static void keep_origin(struct arena *arena, const struct deciders *deciders, const struct embedded_evidence *evidence,
-                        const char *why_not, struct decision *decision)
+static void keep_origin(struct arena *arena, const struct deciders *deciders,
+                        const struct embedded_evidence *evidence, const char *why_not,
+                        struct decision *decision)
 {
     decision->degraded = why_not ? arena_strdup(arena, why_not) : "";
     decision->prior_sha256 = deciders->prior ? deciders->prior->sha256 : "";
@@ -117,23 +124,25 @@ void decide(const struct deciders *deciders, struct arena *arena, const struct r
 {
     const struct slm_question *question = &reading->question;
     const struct slm_context *context = question->context;
-    *decision = (struct decision){ .injection = reading->injection, .injection_text = reading->injection_text };
+    *decision =
+        (struct decision){ .injection = reading->injection, .injection_text = reading->injection_text };
     ulid_new(decision->id);
     decision->feasible = (question->feasible & ~(context ? context->held_back : 0)) | BIT(ACTION_NOTIFY_ONLY);
 
     struct feature_list features = features_of_alert(arena, &reading->alert);
     gather(deciders, &features, evidence, decision);
     const double *history = history_scores(context, decision);
-    decision->ranked_first =
-        fusion_apply(deciders->fusion, (const double (*)[ACTION_COUNT])decision->evidence, history,
-                     decision->feasible, decision->probabilities);
-    decision->confidence = fusion_calibrate(deciders->fusion, decision->probabilities[decision->ranked_first]);
+    decision->ranked_first = fusion_apply(deciders->fusion, (const double(*)[ACTION_COUNT])decision->evidence,
+                                          history, decision->feasible, decision->probabilities);
+    decision->confidence =
+        fusion_calibrate(deciders->fusion, decision->probabilities[decision->ranked_first]);
 
     const char *why = reason_to_abstain(arena, decision, deciders->confidence_threshold);
     struct error *err = NULL;
     if (!why)
-        decision->parameters = parameters_choose(evidence ? deciders->embedded : NULL, evidence ? evidence->sequence : NULL,
-                                                 arena, question, decision->ranked_first, &err);
+        decision->parameters =
+            parameters_choose(evidence ? deciders->embedded : NULL, evidence ? evidence->sequence : NULL,
+                              arena, question, decision->ranked_first, &err);
     if (!why && !decision->parameters)
         why = arena_strdup(arena, error_message(err));
     error_free(err);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "slm/decide.h"
 #include "slm/fusion.h"
 #include "slm/head.h"
 #include "slm/lexical.h"
@@ -18,7 +19,8 @@ enum { FOLDS_DEFAULT = 5 };
 /* What is shared by the steps of one training. */
 struct training {
     const struct train_options *options;
-    const struct scenario_list *scenarios;
+    struct scenario_list cleaned;
+    const struct scenario_list *scenarios; /* the cleaned ones */
     struct arena *arena;
     size_t folds;
     uint8_t *fold;          /* [count], by rule */
@@ -37,8 +39,24 @@ static void set_use(struct training *t, size_t left_out)
         t->use[i] = t->fold[i] != left_out && t->scenarios->items[i].labelled;
 }
 
+/* Alerts are learned from as decisions see them: made safe, and without what tries to instruct. */
+static void clean(struct training *t, const struct scenario_list *given)
+{
+    t->cleaned = (struct scenario_list){ ARENA_ARRAY(t->arena, struct scenario, given->count), given->count,
+                                         given->count };
+    for (size_t i = 0; i < given->count; i++) {
+        struct slm_question question = { .alert = &given->items[i].alert, .feasible = ACTION_SET_ALL };
+        struct reading reading;
+        decide_read(t->arena, &question, &reading);
+        t->cleaned.items[i] = given->items[i];
+        t->cleaned.items[i].alert = reading.alert;
+    }
+    t->scenarios = &t->cleaned;
+}
+
 static void prepare(struct training *t)
 {
+    clean(t, t->options->scenarios);
     size_t count = t->scenarios->count;
     struct dataset labels;
     dataset_new(&labels, count, 0, 1);
@@ -106,7 +124,7 @@ static void judge(struct training *t, struct report *report)
         set_use(t, fold);
         AUTO(fusion) struct fusion *fusion = fuse(t, t->use);
         for (size_t i = 0; i < t->scenarios->count; i++) {
-            const struct scenario *scenario = &t->scenarios->items[i];
+            const struct scenario *scenario = &t->options->scenarios->items[i];
             bool wanted = !t->options->is_judged || t->options->is_judged(scenario, t->options->context);
             if (t->fold[i] != fold || !scenario->labelled || !wanted)
                 continue;
@@ -172,7 +190,6 @@ bool train(struct embedded *embedded, const struct train_options *options, struc
         return error_set(err, ERROR_INVALID, "there are no scenarios to learn from");
     AUTO(arena) struct arena *arena = arena_new(1 << 20);
     struct training t = { .options = options,
-                          .scenarios = options->scenarios,
                           .arena = arena,
                           .folds = options->folds ? options->folds : FOLDS_DEFAULT };
     bool ok = run(&t, embedded, result, err);
