@@ -36,11 +36,26 @@ static int sample(struct cli *cli)
     return CLI_OK;
 }
 
+static int get(struct cli *cli)
+{
+    AUTO(error) struct error *err = NULL;
+    const struct config *config = cli_config(cli, &err);
+    if (!config)
+        return cli_fail(&err);
+    AUTO(text) char *value = config_value_text(config, cli_arg(cli, 0));
+    if (!value)
+        return cli_usage("there is no key %s with a single value; see docs/configuration.md",
+                         cli_arg(cli, 0));
+    printf("%s\n", value);
+    return CLI_OK;
+}
+
 const struct cli_command cli_config_commands[] = {
     { "config check", "", "check the configuration and say every mistake, with its line", check,
       .details = "Exit code 2 if there is one." },
     { "config show", "", "show what is in effect, and where each value came from", show,
       .flags = cli_output_flags, .details = "Secrets are masked." },
+    { "config get", "KEY", "print one value that is in effect", get, 1, 1 },
     { "config sample", "", "write a commented configuration file with every key", sample },
     { 0 },
 };
