@@ -11,7 +11,7 @@ command -v clang-19 >/dev/null || { echo "fuzz: clang-19 is missing: run make de
 
 configure() {
     [ -e "$build/build.ninja" ] && return
-    CC=clang-19 meson setup "$build" -Dfuzz=true -Dwerror=false --buildtype=debugoptimized -Db_lundef=false \
+    CC="$(command -v ccache || true) clang-19" meson setup "$build" -Dfuzz=true -Dwerror=false --buildtype=debugoptimized -Db_lundef=false \
         -Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link >"$build.log" 2>&1 || { tail "$build.log"; exit 1; }
 }
 
@@ -26,7 +26,7 @@ run_target() { # run_target tests/ROOM/FILE_fuzz.c
 
 mkdir -p build
 configure
-ninja -C "$build" >"$build.log" 2>&1 || { tail -n 30 "$build.log"; exit 1; }
+ninja -C "$build" fuzz-targets >"$build.log" 2>&1 || { tail -n 30 "$build.log"; exit 1; }
 passed=0 failed=0
 for source in tests/*/*_fuzz.c; do
     name=$(basename "$(dirname "$source")")_$(basename "$source" .c)
