@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "http/http.h"
+#include "processor/pipeline.h"
 #include "processor/processor.h"
 #include "store/store.h"
 #include "webhook/webhook.h"
@@ -20,6 +21,7 @@ struct serve {
     struct processor *processor;
     struct processor_steps
         steps; /* what the processor does with an incident; rooms set it before it starts */
+    struct pipeline_rooms pipeline; /* whom the steps ask */
     int64_t started_utc_ms, started_mono_ms, starts;
 };
 
@@ -33,6 +35,10 @@ struct serve_room {
 bool serve_http_make(struct serve *serve, struct error **err);
 bool serve_http_start(struct serve *serve, struct error **err);
 void serve_http_stop(struct serve *serve, int64_t deadline_ms);
+
+/* serve_decisions.c */
+bool serve_decisions_start(struct serve *serve, struct error **err);
+void serve_decisions_stop(struct serve *serve, int64_t deadline_ms);
 
 /* service.c: /health, /ready, /status, /metrics, /-/…. */
 bool serve_service_start(struct serve *serve, struct error **err);

@@ -47,10 +47,30 @@ static void pool(const struct fusion *fusion, const double weights[FUSED_SOURCES
     }
 }
 
+static bool is_fitted(const struct fusion *fusion, unsigned set)
+{
+    double sum = 0;
+    for (int s = 0; s < FUSED_SOURCES; s++)
+        sum += fusion->weights[set][s];
+    return sum > 0;
+}
+
+/* The largest set of the sources at hand whose weights were fitted: what a source is worth that nobody measured is not
+ * guessed. */
+static unsigned usable(const struct fusion *fusion, unsigned sources)
+{
+    unsigned best = 0;
+    for (unsigned set = 1; set < SETS; set++)
+        if ((set & sources) == set && is_fitted(fusion, set) &&
+            __builtin_popcount(set) > __builtin_popcount(best))
+            best = set;
+    return best;
+}
+
 enum action fusion_apply(const struct fusion *fusion, const double (*evidence)[ACTION_COUNT],
                          const double history[ACTION_COUNT], uint32_t set, double probabilities[ACTION_COUNT])
 {
-    unsigned sources = sources_at_hand(evidence);
+    unsigned sources = usable(fusion, sources_at_hand(evidence));
     int first = -1;
     pool(fusion, fusion->weights[sources], evidence, sources, probabilities);
     for (int a = 0; a < ACTION_COUNT && history; a++)
@@ -183,7 +203,8 @@ static void fit_calibration(struct fusion *fusion, const struct fusion_data *dat
         p[fusion->samples] = probabilities[first];
         right[fusion->samples++] = (data->acceptable[i] & BIT(first)) != 0;
     }
-    fusion->points = calibrate_fit(p, right, fusion->samples, CALIBRATION_POINTS_MAX, fusion->from, fusion->to);
+    fusion->points =
+        calibrate_fit(p, right, fusion->samples, CALIBRATION_POINTS_MAX, fusion->from, fusion->to);
     free(p);
     free(right);
 }
@@ -196,14 +217,17 @@ static char *write_json(const struct fusion *fusion)
     yyjson_mut_obj_add_int(doc, root, "version", VERSION);
     yyjson_mut_obj_add_str(doc, root, "for", fusion->note);
     yyjson_mut_obj_add_str(doc, root, "bias_correction", bias_names[fusion->bias]);
-    yyjson_mut_obj_add_val(doc, root, "trie_offset", yyjson_mut_arr_with_double(doc, fusion->trie_offset, ACTION_COUNT));
+    yyjson_mut_obj_add_val(doc, root, "trie_offset",
+                           yyjson_mut_arr_with_double(doc, fusion->trie_offset, ACTION_COUNT));
     yyjson_mut_val *sets = yyjson_mut_obj_add_arr(doc, root, "weights");
     for (int set = 0; set < SETS; set++)
         yyjson_mut_arr_add_val(sets, yyjson_mut_arr_with_double(doc, fusion->weights[set], FUSED_SOURCES));
     yyjson_mut_val *calibration = yyjson_mut_obj_add_obj(doc, root, "calibration");
     yyjson_mut_obj_add_uint(doc, calibration, "samples", fusion->samples);
-    yyjson_mut_obj_add_val(doc, calibration, "from", yyjson_mut_arr_with_double(doc, fusion->from, fusion->points));
-    yyjson_mut_obj_add_val(doc, calibration, "to", yyjson_mut_arr_with_double(doc, fusion->to, fusion->points));
+    yyjson_mut_obj_add_val(doc, calibration, "from",
+                           yyjson_mut_arr_with_double(doc, fusion->from, fusion->points));
+    yyjson_mut_obj_add_val(doc, calibration, "to",
+                           yyjson_mut_arr_with_double(doc, fusion->to, fusion->points));
     char *text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY, NULL);
     yyjson_mut_doc_free(doc);
     return text;
@@ -274,7 +298,8 @@ static bool read_json(struct fusion *fusion, yyjson_val *root, struct error **er
     fusion->note = xstrdup(note ? note : "");
     fusion->points = yyjson_arr_size(from);
     fusion->samples = yyjson_get_uint(yyjson_obj_get(calibration, "samples"));
-    bool ok = read_bias(fusion, root) && yyjson_arr_size(sets) == SETS && fusion->points <= CALIBRATION_POINTS_MAX &&
+    bool ok = read_bias(fusion, root) && yyjson_arr_size(sets) == SETS &&
+              fusion->points <= CALIBRATION_POINTS_MAX &&
               read_numbers(yyjson_obj_get(root, "trie_offset"), fusion->trie_offset, ACTION_COUNT) &&
               read_numbers(from, fusion->from, fusion->points) &&
               read_numbers(yyjson_obj_get(calibration, "to"), fusion->to, fusion->points);
