@@ -232,12 +232,12 @@ static bool parse(struct gguf *file, struct error **err)
     if (reader_u32(&in) != GGUF_MAGIC)
         return error_set(err, ERROR_INVALID, "not a GGUF file");
     file->version = reader_u32(&in);
-    if (file->version != 2 && file->version != 3)
-        return error_set(err, ERROR_UNSUPPORTED, "GGUF version %u%s: 2 and 3 are supported", file->version,
-                         file->version << 16 ? " (big-endian?)" : "");
     uint64_t tensors = reader_u64(&in), values = reader_u64(&in);
     if (!reader_ok(&in))
         return error_set(err, ERROR_INVALID, "the file ends in its header");
+    if (file->version != 2 && file->version != 3)
+        return error_set(err, ERROR_UNSUPPORTED, "GGUF version %u%s: 2 and 3 are supported", file->version,
+                         file->version << 16 ? " (big-endian?)" : "");
     return read_values(file, &in, values, err) && read_tensors(file, &in, tensors, err) &&
            place_tensors(file, &in, err);
 }

@@ -46,18 +46,24 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     sigaction(SIGBUS, &previous_action, NULL);    /* not ours: the instruction runs again and meets the old handler */
 }
 
+/* At each mapping, since somebody may have put another handler over ours (test frameworks do). */
 static void install_handler(void)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct sigaction now, action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER };
+    pthread_mutex_lock(&lock);
     page_size = (size_t)sysconf(_SC_PAGESIZE);
-    struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER };
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGBUS, &action, &previous_action);
+    if (sigaction(SIGBUS, NULL, &now) == 0 && !((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_bus_error)) {
+        previous_action = now;
+        sigemptyset(&action.sa_mask);
+        sigaction(SIGBUS, &action, NULL);
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 static int range_take(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, install_handler);
+    install_handler();
     for (int i = 0; i < MAPPINGS_MAX; i++) {
         uintptr_t is_free = 0;
         if (atomic_compare_exchange_strong(&ranges[i].begin, &is_free, 1))
