@@ -84,6 +84,10 @@ bool engine_prepare(const char *path, const char *cache_dir, struct error **err)
 /* What is in a GGUF file, as text or JSON: metadata, tensors, sizes, what of it is supported. */
 bool engine_describe(const char *path, bool json, struct strbuf *out, struct error **err);
 
+/* Does the file work? Its hash (compared where one is expected), its shapes, a forward pass with finite logits; what
+ * was found goes to `out` line by line. ERROR_CORRUPT for another hash. */
+bool engine_verify(const char *path, const char *expected_sha256, struct strbuf *out, struct error **err);
+
 /* ---- text and tokens (tokenizer.c) ---------------------------------------------------------------------------- */
 
 struct engine_tokens {
