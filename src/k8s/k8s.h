@@ -380,7 +380,7 @@ static inline void k8s_exec_result_cleanup(struct k8s_exec_result *result)
 
 /* ---- Watching ----------------------------------------------------------------------------------------------- */
 
-enum k8s_change { K8S_ADDED, K8S_MODIFIED, K8S_DELETED, K8S_SYNCED, K8S_CHANGE_COUNT };
+enum k8s_change { K8S_LISTING, K8S_ADDED, K8S_MODIFIED, K8S_DELETED, K8S_SYNCED, K8S_CHANGE_COUNT };
 
 struct k8s_watch_options {
     const char *label_selector, *field_selector;
@@ -389,9 +389,10 @@ struct k8s_watch_options {
     int64_t deadline_ms;     /* of the whole watch; 0: until stopped */
 };
 /* List, then watch; go on from the last resourceVersion when a connection ends, list again after a 410. `change` is
- * called in this thread: K8S_ADDED for each that is listed, then K8S_SYNCED (object NULL), then each change. After a
- * 410 the list comes again: what is not in it before the next K8S_SYNCED is gone. Its answer false ends the watch.
- * True: stopped, ended by `change`, or the deadline came. False: what time will not mend (denied, not served). */
+ * called in this thread: K8S_LISTING and K8S_SYNCED (object NULL) around each list, K8S_ADDED for each that is listed, and
+ * then each change. What was known before and is not in a list that comes again is gone. False from `change` ends it.
+ * True: stopped, ended by `change`, or the deadline came. False: what time will not mend (denied, not served).
+ * Needs the rights list and watch; so do waits. */
 typedef bool k8s_changed(enum k8s_change change, yyjson_val *object, void *context);
 bool k8s_watch(struct k8s *k8s, const struct k8s_resource *resource, const char *namespace,
                const struct k8s_watch_options *options, k8s_changed *change, void *context,
