@@ -18,6 +18,7 @@ struct secret_file {
 struct config_slot {
     const struct config_keys *section;
     const struct config_key *key;
+    const char *name; /* "slm.model" */
     enum config_source source;
     const struct config_key *via; /* the row that set it: another one where that is same_as this */
     const char *where;            /* "config.yaml:12:9", "environment LOG_LEVEL", "--set slm.model" */
@@ -61,7 +62,6 @@ bool value_expand(struct loader *loader, struct str text, struct str *out, struc
 /* slot.c: the rows of all sections, flat. */
 void slots_make(struct config_private *private);
 struct config_slot *slot_find(const struct config_private *private, struct str name);
-char *slot_name(const struct config_slot *slot); /* "slm.model"; the caller frees */
 void *slot_field(const struct config *config, const struct config_slot *slot);
 const struct config_slot *slot_target(const struct config_private *private, const struct config_slot *slot);
 const char *slot_nearest(const struct config_private *private, struct str name, char text[CONFIG_NAME_MAX]);

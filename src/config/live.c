@@ -101,8 +101,7 @@ static void report_restarts(const struct config *before, const struct config *no
         if ((slot->key->flags & CONFIG_RELOADABLE) || slot->key->same_as || !value_is_scalar(slot->key) ||
             value_equal(slot->key, slot_field(before, slot), slot_field(now, slot)))
             continue;
-        AUTO(text) char *name = slot_name(slot);
-        log_warn("a changed key takes effect at the next start", KV("key", name));
+        log_warn("a changed key takes effect at the next start", KV("key", slot->name));
     }
 }
 

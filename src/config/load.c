@@ -127,10 +127,9 @@ static void check_required(struct loader *loader)
 {
     for (size_t i = 0; i < loader->private->slots_len; i++) {
         const struct config_slot *slot = &loader->private->slots[i];
-        AUTO(text) char *name = slot_name(slot);
         if ((slot->key->flags & CONFIG_REQUIRED) &&
             value_is_empty(slot->key, slot_field(loader->config, slot)))
-            loader_fail(loader, slot->where, "%s may not be empty", name);
+            loader_fail(loader, slot->where, "%s may not be empty", slot->name);
     }
 }
 

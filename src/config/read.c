@@ -206,8 +206,8 @@ static bool agrees(struct loader *loader, const struct config_slot *slot, const 
 {
     if (slot->source != source || !slot->via || slot->via == via || value_equal(slot->key, value, field))
         return true;
-    AUTO(text) char *target = slot_name(slot);
-    loader_fail(loader, where, "two names of one setting differ: %s was given at %s", target, slot->where);
+    loader_fail(loader, where, "two names of one setting differ: %s was given at %s", slot->name,
+                slot->where);
     return false;
 }
 
@@ -281,8 +281,7 @@ static bool read_file_key(struct loader *loader, const struct scope *scope, cons
         return false;
     struct str leaf = str_slice(node->key, 0, node->key.len - 5);
     AUTO(text)
-    char *wanted = xasprintf("%s" STR_FMT, prefix, STR_ARG(leaf)),
-         *beside = xstrndup(leaf.ptr, leaf.len);
+    char *wanted = xasprintf("%s" STR_FMT, prefix, STR_ARG(leaf)), *beside = xstrndup(leaf.ptr, leaf.len);
     const struct config_key *key = scope->keys;
     while (key->name && (!(key->flags & CONFIG_SECRET) || strcmp(key->name, wanted) != 0))
         key++;
@@ -427,7 +426,7 @@ void read_text(struct loader *loader, struct config_slot *slot, const char *wher
         int64_t integer;
     } scratch = { 0 };
     AUTO(error) struct error *err = NULL;
-    AUTO(text) char *name = slot_name(slot);
+    const char *name = slot->name;
     struct str trimmed = str_trim(text);
     bool ok, flow = !value_is_scalar(key) && trimmed.len && (trimmed.ptr[0] == '[' || trimmed.ptr[0] == '{');
     if (flow) {

@@ -3,6 +3,12 @@
 
 #include <stdio.h>
 
+static const char *name_of(struct arena *arena, const struct config_keys *section,
+                           const struct config_key *key)
+{
+    return *key->name ? arena_printf(arena, "%s.%s", section->name, key->name) : section->name;
+}
+
 void slots_make(struct config_private *private)
 {
     size_t count = 0;
@@ -12,22 +18,15 @@ void slots_make(struct config_private *private)
     private->slots = ARENA_ARRAY(private->arena, struct config_slot, count);
     for (const struct config_keys *section = config_sections; section->name; section++)
         for (const struct config_key *key = section->keys; key->name; key++)
-    private->slots[private->slots_len++] = (struct config_slot){ .section = section, .key = key };
-}
-
-char *slot_name(const struct config_slot *slot)
-{
-    return *slot->key->name ? xasprintf("%s.%s", slot->section->name, slot->key->name)
-                            : xstrdup(slot->section->name);
+    private->slots[private->slots_len++] =
+        (struct config_slot){ .section = section, .key = key, .name = name_of(private->arena, section, key) };
 }
 
 struct config_slot *slot_find(const struct config_private *private, struct str name)
 {
-    for (size_t i = 0; i < private->slots_len; i++) {
-        AUTO(text) char *full = slot_name(&private->slots[i]);
-        if (str_eq(str_of(full), name))
+    for (size_t i = 0; i < private->slots_len; i++)
+        if (str_eq(str_of(private->slots[i].name), name))
             return &private->slots[i];
-    }
     return NULL;
 }
 
@@ -47,10 +46,8 @@ const char *slot_nearest(const struct config_private *private, struct str name, 
 {
     AUTO(arena) struct arena *arena = arena_new(16 * 1024);
     const char **names = ARENA_ARRAY(arena, const char *, private->slots_len);
-    for (size_t i = 0; i < private->slots_len; i++) {
-        AUTO(text) char *full = slot_name(&private->slots[i]);
-        names[i] = arena_strdup(arena, full);
-    }
+    for (size_t i = 0; i < private->slots_len; i++)
+        names[i] = private->slots[i].name;
     const char *nearest = str_nearest(name, names, private->slots_len);
     if (nearest)
         snprintf(text, CONFIG_NAME_MAX, "%s", nearest);

@@ -19,10 +19,11 @@ static void parser_cleanup(struct fy_parser **parser)
         fy_parser_destroy(*parser);
 }
 
+/* unref() would leave the errors that it collected. */
 static void diag_cleanup(struct fy_diag **diag)
 {
     if (*diag)
-        fy_diag_unref(*diag);
+        fy_diag_destroy(*diag);
 }
 
 static bool fail_at(struct builder *b, int line, int column, const char *what)
