@@ -26,8 +26,8 @@ static bool is_reported(const struct scenario *scenario, void *context)
     return scenario >= reported->first && scenario < reported->end;
 }
 
-static bool read_files(const struct cli *cli, const char *flag, struct arena *arena, struct scenario_list *scenarios,
-                       struct error **err)
+static bool read_files(const struct cli *cli, const char *flag, struct arena *arena,
+                       struct scenario_list *scenarios, struct error **err)
 {
     for (size_t i = 0; i < cli_flag_count(cli, flag); i++)
         if (!scenarios_read(arena, cli_flag_at(cli, flag, i), scenarios, err))
@@ -58,8 +58,12 @@ static int train_head(struct cli *cli)
     size_t reported_count = scenarios.count;
     if (!read_files(cli, "scenarios", arena, &scenarios, &err))
         return cli_fail(&err);
-    struct reported reported = { scenarios.items, scenarios.items + (reported_count ? reported_count : scenarios.count) };
+    struct reported reported = { scenarios.items,
+                                 scenarios.items + (reported_count ? reported_count : scenarios.count) };
 
+    int64_t read_at_most;
+    if (!cli_flag_int(cli, "read-at-most", 0, 0, INT32_MAX, &read_at_most, &err))
+        return cli_fail(&err);
     bool without_model = config->slm.provider == CONFIG_PROVIDER_NONE;
     AUTO(text) char *cache = files_cache_directory(config), *fitted = files_fitted_directory();
     AUTO(text) char *name = without_model ? xstrdup("none") : files_model_name(config);
@@ -69,6 +73,7 @@ static int train_head(struct cli *cli)
     struct report report = { 0 };
     bool ok = train(model,
                     &(struct train_options){ .scenarios = &scenarios,
+                                             .read_at_most = (size_t)read_at_most,
                                              .cache_dir = cache,
                                              .out_dir = cli_flag(cli, "out", fitted),
                                              .model_name = name,
@@ -90,9 +95,12 @@ static int train_head(struct cli *cli)
 static const char *const output_choices[] = { "table", "json", "markdown", "html", NULL };
 static const struct cli_flag flags[] = {
     { "scenarios", 0, "FILE", "labelled alerts to learn from, one JSON object a line", .repeatable = true },
-    { "report", 0, "FILE", "labelled alerts to learn from and to report on, each judged by what had not seen its rule",
+    { "report", 0, "FILE",
+      "labelled alerts to learn from and to report on, each judged by what had not seen its rule",
       .repeatable = true },
-    { "out", 0, "DIR", "where to write what was fitted (default: the state directory, where it is used from)" },
+    { "read-at-most", 0, "N", "let the model read only N alerts, a fair sample (default: all)" },
+    { "out", 0, "DIR",
+      "where to write what was fitted (default: the state directory, where it is used from)" },
     { "model", 'm', "MODEL", "a catalogue name or a path", .sets = "slm.model" },
     { "provider", 'p', "PROVIDER", "none: fit the prior alone", .sets = "slm.provider" },
     { "output", 'o', "FORMAT", "of the report: table, json, markdown or html", output_choices },
@@ -100,8 +108,10 @@ static const struct cli_flag flags[] = {
 };
 
 const struct cli_command cli_train[] = {
-    { "model train-head", "", "teach a model to choose, from labelled alerts, on a CPU", train_head, .flags = flags,
-      .details = "Reads every alert with the model once (kept in slm.cache_dir), fits head, prior, fusion and\n"
-                 "calibration by folds grouped by rule, and prints how good they are on rules they had not seen." },
+    { "model train-head", "", "teach a model to choose, from labelled alerts, on a CPU", train_head,
+      .flags = flags,
+      .details =
+          "Reads every alert with the model once (kept in slm.cache_dir), fits head, prior, fusion and\n"
+          "calibration by folds grouped by rule, and prints how good they are on rules they had not seen." },
     { 0 },
 };

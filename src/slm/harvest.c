@@ -15,7 +15,7 @@ static const size_t FILE_BYTES_MAX = (size_t)4 << 30;
 
 struct record {
     uint64_t key;
-    const float *numbers;                         /* trie[27], then features[dim] */
+    const float *numbers; /* trie[27], then features[dim] */
 };
 
 struct record_list {
@@ -63,7 +63,8 @@ static bool save(const char *path, size_t dim, const struct record_list *list, s
     strbuf_add(&out, (struct str){ (const char *)head, sizeof head });
     for (size_t i = 0; i < list->count; i++) {
         strbuf_add(&out, (struct str){ (const char *)&list->items[i].key, sizeof(uint64_t) });
-        strbuf_add(&out, (struct str){ (const char *)list->items[i].numbers, (ACTION_COUNT + dim) * sizeof(float) });
+        strbuf_add(
+            &out, (struct str){ (const char *)list->items[i].numbers, (ACTION_COUNT + dim) * sizeof(float) });
     }
     return file_replace(path, strbuf_str(&out), 0600, err);
 }
@@ -82,7 +83,8 @@ static uint64_t key_of(struct arena *arena, const struct scenario *scenario)
 static char *cache_path(struct embedded *embedded, const char *cache_dir)
 {
     const char *sha256 = engine_sha256(embedded_engine(embedded), NULL);
-    return cache_dir && sha256 ? xasprintf("%s/harvest-%.16s-%.16s.bin", cache_dir, sha256, prompt_sha256()) : NULL;
+    return cache_dir && sha256 ? xasprintf("%s/harvest-%.16s-%.16s.bin", cache_dir, sha256, prompt_sha256())
+                               : NULL;
 }
 
 /* Ask for `count` scenarios at once; what comes back becomes records. An alert that the model cannot read (too long)
@@ -99,7 +101,8 @@ static void ask(struct embedded *embedded, struct arena *arena, const struct sce
     embedded_ask_batch(embedded, arena, questions, count, evidence, errors);
     for (size_t i = 0; i < count; i++) {
         if (errors[i]) {
-            log_warn("training alert left out", KV_STR("id", scenarios[i]->id), KV("error", error_message(errors[i])));
+            log_warn("training alert left out", KV_STR("id", scenarios[i]->id),
+                     KV("error", error_message(errors[i])));
             error_clear(&errors[i]);
             continue;
         }
@@ -113,8 +116,8 @@ static void ask(struct embedded *embedded, struct arena *arena, const struct sce
 }
 
 /* Those scenarios that no record answers, in their order. */
-static size_t find_missing(const struct scenario_list *scenarios, const uint64_t *keys, const struct record_list *known,
-                           size_t *missing)
+static size_t find_missing(const struct scenario_list *scenarios, const uint64_t *keys,
+                           const struct record_list *known, size_t *missing)
 {
     size_t count = 0;
     for (size_t i = 0; i < scenarios->count; i++) {
@@ -125,13 +128,29 @@ static size_t find_missing(const struct scenario_list *scenarios, const uint64_t
     return count;
 }
 
+/* The `limit` of them whose keys are smallest come first: keys are hashes, so that is a fair sample. */
+static size_t sample(const uint64_t *keys, size_t *missing, size_t count, size_t limit)
+{
+    if (!limit || limit >= count)
+        return count;
+    for (size_t i = 0; i < limit; i++)
+        for (size_t k = i + 1; k < count; k++)
+            if (keys[missing[k]] < keys[missing[i]]) {
+                size_t swapped = missing[i];
+                missing[i] = missing[k];
+                missing[k] = swapped;
+            }
+    return limit;
+}
+
 static void hand_out(struct record_list *list, const struct scenario_list *scenarios, const uint64_t *keys,
                      struct harvest *harvest)
 {
     qsort(list->items, list->count, sizeof *list->items, by_key);
     for (size_t i = 0; i < scenarios->count; i++) {
         struct record wanted = { keys[i], NULL };
-        const struct record *found = list->count ? bsearch(&wanted, list->items, list->count, sizeof wanted, by_key) : NULL;
+        const struct record *found =
+            list->count ? bsearch(&wanted, list->items, list->count, sizeof wanted, by_key) : NULL;
         if (!found)
             continue;
         harvest->features[i] = found->numbers + ACTION_COUNT;
@@ -141,8 +160,8 @@ static void hand_out(struct record_list *list, const struct scenario_list *scena
 }
 
 bool harvest_take(struct embedded *embedded, struct arena *arena, const struct scenario_list *scenarios,
-                  const char *cache_dir, harvest_progress_fn *progress, void *context, struct harvest *harvest,
-                  struct error **err)
+                  size_t limit, const char *cache_dir, harvest_progress_fn *progress, void *context,
+                  struct harvest *harvest, struct error **err)
 {
     AUTO(text) char *path = cache_path(embedded, cache_dir);
     struct record_list list = { 0 };
@@ -156,7 +175,7 @@ bool harvest_take(struct embedded *embedded, struct arena *arena, const struct s
     load(path, arena, harvest->dim, &list);
 
     bool ok = true;
-    size_t total = find_missing(scenarios, keys, &list, missing);
+    size_t total = sample(keys, missing, find_missing(scenarios, keys, &list, missing), limit);
     for (size_t done = 0; ok && done < total; done += BATCH) {
         const struct scenario *batch[BATCH];
         uint64_t batch_keys[BATCH];

@@ -151,8 +151,9 @@ static bool save_all(struct training *t, const struct layer *prior, const struct
 static bool harvest(struct training *t, struct embedded *embedded, struct error **err)
 {
     const char *sha256 = engine_sha256(embedded_engine(embedded), err);
-    if (!sha256 || !harvest_take(embedded, t->arena, t->scenarios, t->options->cache_dir,
-                                 t->options->progress, t->options->context, &t->harvest, err))
+    if (!sha256 ||
+        !harvest_take(embedded, t->arena, t->scenarios, t->options->read_at_most, t->options->cache_dir,
+                      t->options->progress, t->options->context, &t->harvest, err))
         return false;
     t->note = head_note(sha256, prompt_sha256());
     t->l2 = head_choose_l2(t->scenarios, t->harvest.features, t->harvest.dim);

@@ -18,7 +18,9 @@ struct train_options {
     const char *cache_dir; /* where what the model said is kept; NULL: nowhere */
     const char *out_dir;   /* prior.layer, MODEL.head and MODEL.fusion.json are written here */
     const char *model_name;
-    size_t folds;                                                      /* 0: 5 */
+    size_t
+        read_at_most; /* alerts read with the model, a fair sample; 0: all. The prior learns from all anyway */
+    size_t folds;     /* 0: 5 */
     bool (*is_judged)(const struct scenario *scenario, void *context); /* NULL: all are in the report */
     harvest_progress_fn *progress;
     void *context;
