@@ -37,7 +37,20 @@ void cli_help_command(const struct cli_command *command, struct strbuf *out);
 struct str cli_group_of(const struct cli_command *command); /* the first word of its name */
 
 /* The commands' tables. */
-extern const struct cli_command cli_serve[], cli_config_commands[], cli_health[], cli_about[],
-    cli_analyze[], cli_train[];
+extern const struct cli_command cli_serve[];
+extern const struct cli_command cli_config_commands[];
+extern const struct cli_command cli_health[];
+extern const struct cli_command cli_about[];
+extern const struct cli_command cli_analyze[];
+extern const struct cli_command cli_train[];
+extern const struct cli_command cli_alerts[];
+extern const struct cli_command cli_incidents[];
+
+/* command_alerts.c: the store that the configuration names, for a command; NULL with what to do. */
+struct store;
+struct store *cli_open_store(struct cli *cli, struct error **err);
+
+/* story.c: an incident, as GET /api/v1/incidents/ID answers it, for a person. */
+bool cli_write_story(struct str json, struct strbuf *out, struct error **err);
 
 #endif

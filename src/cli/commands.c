@@ -2,7 +2,17 @@
 #include "cli/cli_internal.h"
 
 const struct cli_command *const cli_tables[] = {
-    cli_serve, cli_analyze, cli_train, cli_config_commands, cli_health, cli_about, NULL,
+    /* clang-format off: a line each, so that additions merge by themselves */
+    cli_serve,
+    cli_alerts,
+    cli_incidents,
+    cli_analyze,
+    cli_train,
+    cli_config_commands,
+    cli_health,
+    cli_about,
+    NULL,
+    /* clang-format on */
 };
 
 const struct cli_flag cli_common_flags[] = {

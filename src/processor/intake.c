@@ -5,7 +5,14 @@
 #include "metrics/metrics.h"
 #include "processor/processor_internal.h"
 
-enum { BATCH_PAYLOADS = 64, BATCH_ALERTS = 256, TRIES_MAX = 5 };
+enum {
+    BATCH_PAYLOADS = 64,
+    BATCH_ALERTS = 256,
+    SLICE_ALERTS = 16,
+    PRESSED_WAIT_MS = 4,
+    SETTLE_MS = 5000,
+    TRIES_MAX = 5
+};
 
 struct intake {
     struct processor *processor;
@@ -43,7 +50,15 @@ static bool request_work(const struct intake *in, struct incident_set *set, stru
                          const struct alert_record *record, enum episode episode, struct error **err)
 {
     struct job_request request;
-    work_request(&entry->incident, when_due(&in->config->intake, record, episode, in->now), &request);
+    struct incident *incident = &entry->incident;
+    int64_t due_at = when_due(&in->config->intake, record, episode, in->now);
+    bool is_worse =
+        record->alert.severity == incident->severity_rank && strcmp(incident->root_alert_id, record->id) == 0;
+    if (!entry->is_new && !str_eq(incident->work, STR("none")) && !str_eq(incident->work, STR("waiting")) &&
+        !is_worse)
+        due_at = MAX(due_at,
+                     in->now + SETTLE_MS); /* worked on already: its further alerts are looked at together */
+    work_request(incident, due_at, &request);
     request.trace_id = record->trace_id;
     entry->incident.work = STR("waiting");
     return job_request(set->tx, &request, err);
@@ -150,8 +165,9 @@ static bool fill(struct intake *in, struct incident_set *set, struct place *at, 
     for (size_t n = 0; at->claim < end; at->claim++, at->alert = 0) {
         const struct alert_payload *payload = &in->payloads[at->claim];
         for (; at->alert < payload->count; at->alert++) {
-            if (n++ == BATCH_ALERTS)
+            if (n == BATCH_ALERTS || (n >= SLICE_ALERTS && tx_is_wanted(set->tx)))
                 return true;
+            n++;
             if (!work_in(in, set, &in->claims[at->claim], payload, &payload->alerts[at->alert], err))
                 return false;
         }
@@ -181,9 +197,13 @@ static bool transact(struct intake *in, struct place *at, size_t end, struct err
 static bool work_in_all(struct intake *in, size_t begin, size_t end, struct error **err)
 {
     struct place at = { begin, 0 };
-    while (at.claim < end)
+    while (at.claim < end) {
         if (!transact(in, &at, end, err))
             return false;
+        if (inbox_is_pressed(
+                in->processor->store)) /* accepting goes first; we still get on, slice by slice */
+            clock_sleep_ms(PRESSED_WAIT_MS);
+    }
     return true;
 }
 
@@ -248,7 +268,8 @@ static bool work_in_batch(struct intake *in, struct error **err)
     int64_t us = clock_mono_us();
     if (!parse(in, err))
         return false;
-    metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "normalise");
+    if (in->count)
+        metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "normalise");
     if (work_in_all(in, 0, in->count, &error))
         return true;
     log_debug("batch failed; each payload alone now", KV("error", error_message(error)));

@@ -90,7 +90,7 @@ static void *run_intake(void *context)
         arena_reset(arena);
         tell(error, "alerts are accepted but not worked in", &told);
         if (did)
-            processor_wake(processor); /* the workers may have something to do */
+            bell_ring(processor, &processor->work_bell);
         if (!ok)
             clock_sleep_ms(ERROR_WAIT_MS);
         else if (!did)

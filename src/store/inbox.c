@@ -10,7 +10,7 @@
 #include "store/store_internal.h"
 #include "store_sql.h"
 
-enum { MINUTE_MS = 60 * 1000, BATCH_MAX = 256, BATCH_BYTES_MAX = 8 << 20 };
+enum { MINUTE_MS = 60 * 1000, BATCH_MAX = 256, BATCH_BYTES_MAX = 8 << 20, PRESSED = 16 };
 
 static const int64_t rank_after_ms[SEVERITY_COUNT] = {
     [SEVERITY_CRITICAL] = 0,          [SEVERITY_WARNING] = 2 * MINUTE_MS, [SEVERITY_INFO] = 10 * MINUTE_MS,
@@ -35,6 +35,7 @@ struct inbox_writer {
     pthread_mutex_t lock; /* guards what follows, but not `waiting` */
     pthread_cond_t wake;
     struct append *first, **last;
+    unsigned pending; /* appends in the list; atomic to read */
     bool stopping;
     int64_t waiting; /* alerts; atomic */
 };
@@ -56,6 +57,12 @@ static bool append_at(struct tx *tx, const struct inbox_item *item, int64_t now,
                                               .severity = item->severity,
                                               .trace_id = item->trace_id },
                        err);
+}
+
+bool inbox_is_pressed(struct store *store)
+{
+    const struct inbox_writer *writer = store->inbox_writer;
+    return writer && __atomic_load_n(&writer->pending, __ATOMIC_RELAXED) >= PRESSED;
 }
 
 bool inbox_append_in(struct tx *tx, const struct inbox_item *item, struct error **err)
@@ -106,6 +113,7 @@ static struct append *take_batch(struct inbox_writer *writer)
     if (!end)
         return NULL;
     writer->first = end->next;
+    __atomic_sub_fetch(&writer->pending, (unsigned)count, __ATOMIC_RELAXED);
     if (!writer->first)
         writer->last = &writer->first;
     end->next = NULL;
@@ -166,6 +174,7 @@ void inbox_append_then(struct store *store, const struct inbox_item *item, inbox
     pthread_mutex_lock(&writer->lock);
     *writer->last = append;
     writer->last = &append->next;
+    __atomic_add_fetch(&writer->pending, 1, __ATOMIC_RELAXED);
     pthread_cond_signal(&writer->wake);
     pthread_mutex_unlock(&writer->lock);
 }

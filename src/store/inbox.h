@@ -24,6 +24,9 @@ typedef void inbox_done_fn(void *context, const struct error *error);
 void inbox_append_then(struct store *store, const struct inbox_item *item, inbox_done_fn *done,
                        void *context);
 
+/* So many appends wait for their commit that whatever else writes should leave them room. */
+bool inbox_is_pressed(struct store *store);
+
 /* Within a transaction of the caller's own; inbox_appended() after its commit. */
 bool inbox_append_in(struct tx *tx, const struct inbox_item *item, struct error **err);
 void inbox_appended(struct store *store, size_t alerts);

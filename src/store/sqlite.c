@@ -90,11 +90,12 @@ static struct sqlite_store *store_new(const struct store_options *options)
     store->is_server = options->is_server;
     store->lock_fd = -1;
     store->readers_max = options->connections ? options->connections : 8;
+    store->last_turn = &store->first_turn;
     pthread_mutex_init(&store->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_t *const conditions[] = { &store->writer_free, &store->group_done, &store->reader_free,
+    pthread_cond_t *const conditions[] = { &store->group_done, &store->reader_free,
                                            &store->watch_wake };
     for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
         pthread_cond_init(conditions[i], &monotonic);
@@ -218,6 +219,11 @@ static int64_t sqlite_lease_now_ms(struct tx *tx)
     return clock_boot_ms();
 }
 
+static bool sqlite_is_wanted(struct tx *tx)
+{
+    return tx->kind == TX_WRITE && writer_is_wanted((struct sqlite_store *)tx->store);
+}
+
 static bool sqlite_check(struct store *base, struct error **err)
 {
     return watch_is_whole((struct sqlite_store *)base, err);
@@ -231,6 +237,7 @@ const struct backend sqlite_backend = {
     .commit = sqlite_commit,
     .abort = sqlite_abort,
     .lease_now_ms = sqlite_lease_now_ms,
+    .is_wanted = sqlite_is_wanted,
     .query = sqlite_query,
     .next = sqlite_next,
     .close_rows = sqlite_close_rows,

@@ -47,9 +47,9 @@ struct sqlite_store {
     int lock_fd; /* of PATH.lock: one server a file; -1 for a command */
 
     pthread_mutex_t lock; /* guards all below but the writer's inside */
-    pthread_cond_t writer_free, group_done, reader_free, watch_wake;
+    pthread_cond_t group_done, reader_free, watch_wake;
     bool writer_busy; /* whoever set it owns `writer` and `group` */
-    unsigned writers_waiting;
+    struct turn *first_turn, **last_turn; /* who waits for it, in order */
     struct connection *writer;
     struct group *group; /* NULL: no transaction is open */
 
@@ -92,6 +92,7 @@ bool writer_enter(struct sqlite_store *store, struct error **err); /* busy, tran
 bool writer_commit(struct sqlite_store *store, struct error **err);
 void writer_abort(struct sqlite_store *store);
 void writer_take(struct sqlite_store *store); /* busy, no transaction; waits for the group that is open */
+bool writer_is_wanted(struct sqlite_store *store);
 void writer_give(struct sqlite_store *store);
 
 /* sqlite_watch.c */

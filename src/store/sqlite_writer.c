@@ -9,19 +9,44 @@
 
 enum { GROUP_MEMBERS_MAX = 256, GROUP_US_MAX = 20 * 1000 };
 
+struct turn {                                     /* one who waits; on its stack */
+    struct turn *next;
+    pthread_cond_t given_wake;
+    bool given;
+};
+
+/* In the order of coming: who has just had a turn does not get the next one before those who wait. */
 static void wait_for_turn(struct sqlite_store *store)
 {
-    store->writers_waiting++;
-    while (store->writer_busy)
-        pthread_cond_wait(&store->writer_free, &store->lock);
-    store->writers_waiting--;
-    store->writer_busy = true;
+    if (!store->writer_busy) {
+        store->writer_busy = true;
+        return;
+    }
+    struct turn turn = { .given_wake = PTHREAD_COND_INITIALIZER };
+    *store->last_turn = &turn;
+    store->last_turn = &turn.next;
+    while (!turn.given)
+        pthread_cond_wait(&turn.given_wake, &store->lock);
+    pthread_cond_destroy(&turn.given_wake);
 }
 
 static void end_turn(struct sqlite_store *store)
 {
-    store->writer_busy = false;
-    pthread_cond_signal(&store->writer_free);
+    struct turn *next = store->first_turn;
+    if (!next) {
+        store->writer_busy = false;
+        return;
+    }
+    store->first_turn = next->next;
+    if (!store->first_turn)
+        store->last_turn = &store->first_turn;
+    next->given = true;
+    pthread_cond_signal(&next->given_wake);
+}
+
+bool writer_is_wanted(struct sqlite_store *store)
+{
+    return __atomic_load_n(&store->first_turn, __ATOMIC_RELAXED) != NULL;
 }
 
 static void group_leave(struct group *group)
@@ -108,7 +133,7 @@ static bool group_is_lost(struct sqlite_store *store)
 static bool hand_on(struct sqlite_store *store)
 {
     struct group *group = store->group;
-    if (store->writers_waiting == 0 || group->members >= GROUP_MEMBERS_MAX ||
+    if (!store->first_turn || group->members >= GROUP_MEMBERS_MAX ||
         clock_mono_us() - group->began_us >= GROUP_US_MAX)
         return false;
     end_turn(store);

@@ -103,6 +103,12 @@ int64_t tx_lease_now_ms(struct tx *tx)
     return tx->store->backend->lease_now_ms(tx);
 }
 
+bool tx_is_wanted(struct tx *tx)
+{
+    const struct backend *backend = tx->store->backend;
+    return backend->is_wanted && backend->is_wanted(tx);
+}
+
 bool tx_is_postgres(const struct tx *tx)
 {
     return store_is_postgres(tx->store);

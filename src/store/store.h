@@ -74,6 +74,8 @@ static inline void tx_cleanup(struct tx **tx)
 
 /* Now, by the clock that leases go by: monotonic across processes (CLOCK_BOOTTIME, or the database server's). */
 int64_t tx_lease_now_ms(struct tx *tx);
+/* Others wait for this transaction to end: one that can be cut into pieces ends early. */
+bool tx_is_wanted(struct tx *tx);
 bool tx_is_postgres(const struct tx *tx);
 
 /* --- queries */

@@ -14,6 +14,7 @@ struct backend {
     bool (*commit)(struct tx *tx, struct error **err); /* frees tx, as does abort */
     void (*abort)(struct tx *tx);
     int64_t (*lease_now_ms)(struct tx *tx);
+    bool (*is_wanted)(struct tx *tx); /* NULL: never */
 
     /* `lasting`: the text lives as long as the process, so its preparation may be kept. */
     struct rows *(*query)(struct tx *tx, struct str sql, bool lasting, struct values values,
