@@ -35,7 +35,8 @@ static struct alert_record begin(const struct delivery *delivery, const struct a
         .current = true,
         .trace_id = delivery->trace_id,
     };
-    if (record.alert.starts_at == 0)
+    /* Nothing that fires begins in the future; amtool says so of an alert that was given an end only. */
+    if (record.alert.starts_at == 0 || record.alert.starts_at > delivery->now)
         record.alert.starts_at = delivery->now;
     if (record.alert.status == ALERT_RESOLVED && record.alert.ends_at == 0)
         record.alert.ends_at = delivery->now;

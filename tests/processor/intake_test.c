@@ -61,6 +61,15 @@ static void resolved_closes_only_what_had_started_by_its_end(void **state)
     assert_int_equal(alerts.items[0].alert.starts_at, INT64_C(1795000000000) - 3600 * 1000 + 100 * 1000);
 }
 
+static void a_start_in_the_future_does_not_outlive_the_end(void **state)
+{
+    struct pipeline *p = *state;
+    pipeline_alert(p, LABELS, 2 * 3600, 0);
+    pipeline_alert(p, LABELS, 3600, 3610);
+    assert_int_equal(pipeline_alerts(p, &every).count, 1);
+    assert_int_equal(pipeline_alerts(p, &open_ones).count, 0);
+}
+
 static void a_start_after_the_end_is_a_new_alert_and_a_new_incident(void **state)
 {
     struct pipeline *p = *state;
@@ -182,6 +191,7 @@ int main(void)
         TEST(repeats_and_duplicates_update_it_and_keep_the_earliest_start),
         TEST(resolved_closes_it_and_its_incident),
         TEST(resolved_closes_only_what_had_started_by_its_end),
+        TEST(a_start_in_the_future_does_not_outlive_the_end),
         TEST(a_start_after_the_end_is_a_new_alert_and_a_new_incident),
         TEST(a_late_firing_reopens_but_works_only_after_the_grace),
         TEST(an_end_without_a_beginning_is_kept_and_starts_nothing),
