@@ -10,6 +10,8 @@ pids=()
 trap 'kill -9 "${pids[@]}" $server 2>/dev/null || true; [ -n "${KEEP:-}" ] || rm -rf "$folder"' EXIT
 port=$(free_port) am=($(free_port) $(free_port)) cluster=($(free_port) $(free_port))
 
+began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+
 configure() { # configure MAX_ALERTS
     sed -e "s/127.0.0.1:8080/127.0.0.1:$port/" -e 's/group_wait: 10s/group_wait: 1s/' -e 's/group_interval: 1m/group_interval: 1s/' \
         -e "s/max_alerts: 0/max_alerts: $1/" "$examples/alertmanager.yml" >"$folder/alertmanager.yml"
@@ -26,7 +28,7 @@ start_alertmanager() { # start_alertmanager N
 tell() { # tell N SECONDS_TO_END LABEL=VALUE...
     local url=http://127.0.0.1:${am[$1]} end; shift
     end=$(date -u -d "$1 seconds" +%Y-%m-%dT%H:%M:%SZ); shift
-    amtool --alertmanager.url="$url" alert add "$@" --end="$end" --annotation=summary="from amtool"
+    amtool --alertmanager.url="$url" alert add "$@" --start="$began" --end="$end" --annotation=summary="from amtool"
 }
 alerts() { get "/api/v1/alerts?limit=1000&$1" | jq ".alerts | length"; }
 is() { [ "$(alerts "$1")" = "$2" ]; }
@@ -50,7 +52,8 @@ echo "resolved at the source: resolved here"
 tell 0 -1 alertname=Disk namespace=shop deployment=checkout severity=critical
 tell 1 -1 alertname=Disk namespace=shop deployment=checkout severity=critical
 wait_for 30 is "status=resolved&name=Disk" 1
-[ "$(get '/api/v1/incidents?name=checkout' | jq -r '.incidents[0].status')" = resolved ] || fail "the incident is open"
+incident_is() { [ "$(get '/api/v1/incidents?name=checkout' | jq -r '.incidents[].status')" = "$1" ]; }
+wait_for 10 incident_is resolved
 
 echo "nobody there when Alertmanager sends: it comes again, and nothing is lost"
 stop_server
