@@ -239,6 +239,15 @@ static void enter_waiting(struct http_request *request)
     pthread_mutex_unlock(&server->waiting_lock);
 }
 
+static enum MHD_Result answer(struct http_request *request)
+{
+    pthread_mutex_lock(&request->lock);
+    bool streams = request->stream != NULL;
+    pthread_mutex_unlock(&request->lock);
+    connection_enter(request, streams ? CONNECTION_STREAM : CONNECTION_ANSWER);
+    return respond_queue(request);
+}
+
 /* Hand it over. The handler answers before this returns, or the connection is suspended until it does. */
 static enum MHD_Result call_handler(struct http_request *request)
 {
@@ -255,10 +264,7 @@ static enum MHD_Result call_handler(struct http_request *request)
         request->suspended = true;
     }
     pthread_mutex_unlock(&request->lock);
-    if (!now)
-        return MHD_YES;
-    connection_enter(request, request->stream ? CONNECTION_STREAM : CONNECTION_ANSWER);
-    return respond_queue(request);
+    return now ? answer(request) : MHD_YES;
 }
 
 static enum MHD_Result finish_body(struct http_request *request)
@@ -289,10 +295,9 @@ enum MHD_Result request_handle(void *listening, struct MHD_Connection *mhd, cons
         *upload_size = 0;
         return MHD_YES;
     }
-    if (!request->handled && !request->responded)
+    if (!request->handled)
         return finish_body(request);
-    connection_enter(request, request->stream ? CONNECTION_STREAM : CONNECTION_ANSWER);
-    return respond_queue(request);
+    return answer(request);
 }
 
 void request_completed(void *server_, struct MHD_Connection *mhd, void **own,

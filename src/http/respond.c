@@ -176,9 +176,10 @@ void respond_refuse(struct http_request *request, unsigned status, const char *m
 
 enum MHD_Result respond_queue(struct http_request *request)
 {
+    pthread_mutex_lock(&request->lock);
     struct MHD_Response *answer = request->answer;
-    if (!answer)
-        return MHD_NO; /* out of memory: the connection is closed */
-    request->queued = true;
-    return MHD_queue_response(request->mhd, request->status, answer);
+    unsigned status = request->status;
+    request->queued = answer != NULL;
+    pthread_mutex_unlock(&request->lock);
+    return answer ? MHD_queue_response(request->mhd, status, answer) : MHD_NO; /* out of memory: the end */
 }

@@ -46,14 +46,14 @@ static void later(struct http_request *request, void *context)
     pthread_detach(thread);
 }
 
-static struct http_request *kept;
+static struct http_request *_Atomic kept;
 static void keep(struct http_request *request, void *context)
 {
     (void)context;
     kept = request;
 }
 
-static struct http_stream *stream;
+static struct http_stream *_Atomic stream;
 static void events(struct http_request *request, void *context)
 {
     (void)context;

@@ -62,8 +62,8 @@ static const struct http_route routes[] = {
 static struct http_server *serve(const char *cert, const char *key, const char *client_ca, struct error **err)
 {
     AUTO(text)
-    char *cert_file = in_folder(cert),
-         *key_file = in_folder(key), *ca_file = client_ca ? in_folder(client_ca) : NULL;
+    char *cert_file = in_folder(cert), *key_file = in_folder(key),
+         *ca_file = client_ca ? in_folder(client_ca) : NULL;
     const struct http_listener listener = { "127.0.0.1", 0, HTTP_GROUP_API };
     struct http_server *server = http_server_new(&(struct http_server_options){ .listeners = &listener,
                                                                                 .listeners_len = 1,
