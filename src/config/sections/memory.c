@@ -108,6 +108,13 @@ static bool check_action_time(const char *text, struct error **err)
            error_set(err, ERROR_INVALID, "not a time from 1s on: write 5m");
 }
 
+/* The names themselves are checked where actions are known: config/ is below them. */
+static bool check_action_or_all(const char *text, struct error **err)
+{
+    return strcmp(text, "*") == 0 || strspn(text, "abcdefghijklmnopqrstuvwxyz_") == strlen(text) ||
+           error_set(err, ERROR_INVALID, "not an action: `actions list` shows them");
+}
+
 #define AT(field) offsetof(struct config_effectiveness, field)
 const struct config_key config_keys_effectiveness[] = {
     { "enabled", CONFIG_BOOL, AT(enabled), .def = "true", .flags = CONFIG_RELOADABLE,
@@ -125,8 +132,10 @@ const struct config_key config_keys_effectiveness[] = {
     { "give_up", CONFIG_DURATION, AT(give_up_ms), .def = "1h", .min = SECOND_MS, .max = 30 * DAY_MS,
       .flags = CONFIG_RELOADABLE, .help = "After this the assessment is made with what is known." },
     { "undo_below", CONFIG_NUMBER, AT(undo_below), .def = "0.3", .min = 0, .max = 1,
+      .flags = CONFIG_RELOADABLE, .help = "An execution of undo_actions that scores less is undone, once." },
+    { "undo_actions", CONFIG_TEXTS, AT(undo_actions), .check = check_action_or_all,
       .flags = CONFIG_RELOADABLE,
-      .help = "An execution that scores less is undone, once, where policy says so." },
+      .help = "Actions that are undone by themselves where they did not help; `*`: all that can be." },
     { 0 },
 };
 #undef AT

@@ -44,7 +44,8 @@ struct config_effectiveness {
     int64_t stable_for_ms;                  /* no restarts for so long is stable */
     int64_t query_timeout_ms;
     int64_t retry_ms, give_up_ms; /* while no source answers */
-    double undo_below;            /* a score under this makes an undo, where policy says so */
+    double undo_below;                /* a score under this makes an undo, … */
+    struct config_texts undo_actions; /* … of these */
 };
 
 struct config_learning {
