@@ -18,7 +18,7 @@ build_packages=(
 )
 test_packages=(
     clang-19 clang-format-19 clang-tidy-19 jq libclang-rt-19-dev openssl postgresql prometheus prometheus-alertmanager
-    python3-numpy python3-pip python3-venv sqlite3 valgrind zstd
+    python3-numpy python3-pip python3-venv python3-yaml sqlite3 valgrind zstd
 )
 packages() { printf '%s\n' "${build_packages[@]}" "${test_packages[@]}"; has_own_yyjson && echo libyyjson-dev || true; }
 has_own_yyjson() { [ "$(apt-cache madison libyyjson-dev 2>/dev/null | wc -l)" -gt 0 ]; }

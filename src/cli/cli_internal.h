@@ -45,6 +45,7 @@ extern const struct cli_command cli_analyze[];
 extern const struct cli_command cli_train[];
 extern const struct cli_command cli_alerts[];
 extern const struct cli_command cli_incidents[];
+extern const struct cli_command cli_salvage[];
 
 /* command_alerts.c: the store that the configuration names, for a command; NULL with what to do. */
 struct store;

@@ -6,6 +6,7 @@ const struct cli_command *const cli_tables[] = {
     cli_serve,
     cli_alerts,
     cli_incidents,
+    cli_salvage,
     cli_analyze,
     cli_train,
     cli_config_commands,

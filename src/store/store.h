@@ -47,7 +47,7 @@ const char *store_url(const struct store *store); /* without a password */
 bool store_check(struct store *store, struct error **err);
 
 /* A damaged SQLite file → a new one with every row that can still be read; the old one is kept beside it, as
- * PATH.damaged-TIME. No server may have it open. */
+ * PATH.damaged-TIME. A server that has the old one open goes on with the new one by itself. */
 struct store_salvage {
     int64_t rows, tables_damaged;
     char *kept_as; /* the caller frees */

@@ -102,6 +102,36 @@ static void a_damaged_file_is_refused_at_the_start_with_advice(void **state)
     assert_fails(store_open(&options, &f->err), f->err, ERROR_CORRUPT, "history salvage");
 }
 
+/* Pages from the middle of the file on are noise: what lies before and after them comes back. */
+static void what_can_be_read_of_a_damaged_file_is_salvaged_while_the_server_waits(void **state)
+{
+    struct fixture *f = *state;
+    AUTO(strbuf) struct strbuf payload = { 0 };
+    const char *path = fixture_path(f, "store.db");
+    struct store_salvage result;
+    strbuf_add_text(&payload, "{\"version\":\"4\",\"pad\":\"");
+    for (int i = 0; i < 3000; i++)
+        strbuf_add_char(&payload, 'x');
+    strbuf_add_text(&payload, "\"}");
+    struct inbox_item item = { .payload = strbuf_str(&payload), .alerts = 1, .trace_id = "t" };
+    for (int i = 0; i < 300; i++)
+        assert_ok(inbox_append(f->store, &item, &f->err), f->err);
+    fixture_reopen(f);
+    clock_replace(NULL);
+    struct stat file;
+    assert_int_equal(stat(path, &file), 0);
+    overwrite(path, file.st_size / 2 / 4096 * 4096, 3 * 4096);
+    assert_true(becomes(f, false, 1500));
+    assert_ok(store_salvage(f->url, &result, &f->err), f->err);
+    assert_true(file_exists(result.kept_as));
+    assert_true(result.rows >= 290);
+    assert_int_equal(result.tables_damaged, 1);
+    free(result.kept_as);
+    assert_true(becomes(f, true, 3000));
+    assert_true(count_rows(f) >= 290);
+    assert_ok(append(f), f->err);
+}
+
 static void a_lock_of_another_process_means_later_and_not_never(void **state)
 {
     struct fixture *f = *state;
@@ -187,6 +217,7 @@ int main(void)
         TEST(a_deleted_file_is_written_anew_with_all_that_was_accepted),
         TEST(a_damaged_file_is_noticed_and_one_put_in_its_place_is_served),
         TEST(a_damaged_file_is_refused_at_the_start_with_advice),
+        TEST(what_can_be_read_of_a_damaged_file_is_salvaged_while_the_server_waits),
         TEST(a_lock_of_another_process_means_later_and_not_never),
         TEST(a_second_server_on_the_same_file_is_refused),
         TEST(a_command_reads_and_writes_beside_the_server),
