@@ -6,7 +6,7 @@ status=0
 
 run_with() { # run_with NAME MESON_SANITIZE
     local build=build/$1
-    [ -e "$build/build.ninja" ] || meson setup "$build" -Dwerror=false --buildtype=debugoptimized -Db_lundef=false "-Db_sanitize=$2" >/dev/null || return 1
+    [ -e "$build/build.ninja" ] || CC="$(command -v ccache || true) gcc" meson setup "$build" -Dwerror=false --buildtype=debugoptimized -Db_lundef=false "-Db_sanitize=$2" >/dev/null || return 1
     ninja -C "$build" >"$build.log" 2>&1 || { tail -n 30 "$build.log"; return 1; }
     ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/tests/tsan.supp" \

@@ -230,6 +230,7 @@ static int serve(struct cli *cli)
     raise_file_limit();
     sigset_t set = handled_signals();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_DFL); /* a shell has its background jobs ignore it */
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before the first thread, which inherits it */
     AUTO(config_live) struct config_live *live = config_live_new_take(config, &options);
     serve.live = live;
