@@ -73,6 +73,7 @@ static int train_head(struct cli *cli)
     struct report report = { 0 };
     bool ok = train(model,
                     &(struct train_options){ .scenarios = &scenarios,
+                                             .confidence_threshold = config->slm.confidence_threshold,
                                              .read_at_most = (size_t)read_at_most,
                                              .cache_dir = cache,
                                              .out_dir = cli_flag(cli, "out", fitted),

@@ -11,7 +11,7 @@
 #include "slm/reasons.h"
 #include "slm/sanitise.h"
 
-enum { VALUE_MAX = 4096, NAME_MAX_BYTES = 256 };
+enum { VALUE_MAX = 4096, NAME_MAX_BYTES = 256, PASSAGES = 3 };
 
 /* Two rivals this close, one of them much riskier, are a matter for a person. */
 static const double CLOSE_RIVALS = 0.10;
@@ -58,13 +58,17 @@ static const double *history_scores(const struct slm_context *context, struct de
     return decision->evidence[EVIDENCE_HISTORY];
 }
 
-static void gather(const struct deciders *deciders, const struct feature_list *features,
-                   const struct embedded_evidence *evidence, struct decision *decision)
+static void gather(const struct deciders *deciders, struct arena *arena, const struct alert *alert,
+                   const struct feature_list *features, const struct embedded_evidence *evidence,
+                   struct decision *decision)
 {
+    struct runbook_passage passages[PASSAGES];
     for (int s = 0; s < EVIDENCE_COUNT; s++)
         decision->evidence[s][0] = NAN;
     if (deciders->prior)
         prior_log_probabilities(deciders->prior, features, decision->evidence[EVIDENCE_PRIOR]);
+    if (deciders->runbooks)
+        runbooks_ask(deciders->runbooks, arena, alert, decision->evidence[EVIDENCE_RUNBOOK], passages, PASSAGES);
     if (!evidence)
         return;
     memcpy(decision->evidence[EVIDENCE_TRIE], evidence->trie, sizeof evidence->trie);
@@ -130,7 +134,7 @@ void decide(const struct deciders *deciders, struct arena *arena, const struct r
     decision->feasible = (question->feasible & ~(context ? context->held_back : 0)) | BIT(ACTION_NOTIFY_ONLY);
 
     struct feature_list features = features_of_alert(arena, &reading->alert);
-    gather(deciders, &features, evidence, decision);
+    gather(deciders, arena, &reading->alert, &features, evidence, decision);
     const double *history = history_scores(context, decision);
     decision->ranked_first = fusion_apply(deciders->fusion, (const double(*)[ACTION_COUNT])decision->evidence,
                                           history, decision->feasible, decision->probabilities);

@@ -6,6 +6,7 @@
 #include "slm/embedded.h"
 #include "slm/fusion.h"
 #include "slm/layer.h"
+#include "slm/runbook.h"
 #include "slm/slm.h"
 
 /* What decisions are made with; read-only. */
@@ -13,6 +14,7 @@ struct deciders {
     struct embedded *embedded;                    /* NULL: no model */
     const struct layer *prior, *head;             /* NULL: none */
     const struct fusion *fusion;
+    struct runbooks *runbooks;                    /* NULL: none */
     double confidence_threshold;
 };
 

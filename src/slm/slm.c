@@ -14,6 +14,7 @@ struct slm {
     struct layer *prior, *head;
     struct fusion *fusion;
     struct embedded *embedded;
+    struct runbooks *runbooks;
     int provider;
     char *model, *model_sha256, *why_no_model;
     double load_seconds;
@@ -49,11 +50,15 @@ static void open_model(struct slm *slm, const struct config *config)
 
 struct slm *slm_open(const struct config *config, struct error **err)
 {
-    (void)err;
     struct slm *slm = xcalloc(1, sizeof *slm);
     slm->provider = config->slm.provider;
     slm->model = files_model_name(config);
     slm->prior = files_prior();
+    slm->runbooks = runbooks_open(config->slm.runbook_dir, err);
+    if (!slm->runbooks) {
+        slm_close(slm);
+        return NULL;
+    }
     if (slm->provider == CONFIG_PROVIDER_EMBEDDED)
         open_model(slm, config);
     if (!slm->fusion)
@@ -64,6 +69,7 @@ struct slm *slm_open(const struct config *config, struct error **err)
                                        .prior = slm->prior,
                                        .head = slm->head,
                                        .fusion = slm->fusion,
+                                       .runbooks = slm->runbooks,
                                        .confidence_threshold = config->slm.confidence_threshold };
     return slm;
 }
@@ -73,6 +79,7 @@ void slm_close(struct slm *slm)
     if (!slm)
         return;
     embedded_close(slm->embedded);
+    runbooks_close(slm->runbooks);
     layer_free(slm->prior);
     layer_free(slm->head);
     fusion_free(slm->fusion);

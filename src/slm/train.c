@@ -28,6 +28,7 @@ struct training {
     struct harvest harvest; /* features NULL without a model */
     double l2;
     char *note;
+    struct runbooks *runbooks;
     double (*evidence)[FUSED_SOURCES][ACTION_COUNT]; /* of each, by what was fitted without its rule */
     double (*target)[ACTION_COUNT];
     uint32_t *acceptable, *unsafe;
@@ -79,9 +80,11 @@ static void prepare(struct training *t)
     dataset_free(&labels);
 }
 
-static void ask_prior(struct training *t, const struct layer *prior, size_t i)
+static void ask_texts(struct training *t, const struct layer *prior, size_t i)
 {
     AUTO(arena) struct arena *arena = arena_new(1 << 18);
+    struct runbook_passage passage;
+    runbooks_ask(t->runbooks, arena, &t->scenarios->items[i].alert, t->evidence[i][EVIDENCE_RUNBOOK], &passage, 1);
     struct feature_list features = features_of_alert(arena, &t->scenarios->items[i].alert);
     prior_log_probabilities(prior, &features, t->evidence[i][EVIDENCE_PRIOR]);
 }
@@ -97,7 +100,7 @@ static void ask_held_out(struct training *t, size_t left_out)
     for (size_t i = 0; i < t->scenarios->count; i++) {
         if (t->fold[i] != left_out)
             continue;
-        ask_prior(t, prior, i);
+        ask_texts(t, prior, i);
         if (!head || !t->harvest.features[i])
             continue;
         layer_ask(head, t->harvest.features[i], t->evidence[i][EVIDENCE_HEAD]);
@@ -132,6 +135,7 @@ static void judge(struct training *t, struct report *report)
             judged.ranked_first =
                 fusion_apply(fusion, t->evidence[i], NULL, ACTION_SET_ALL, judged.probabilities);
             judged.confidence = fusion_calibrate(fusion, judged.probabilities[judged.ranked_first]);
+            judged.abstained = judged.confidence < t->options->confidence_threshold;
             report_add(report, &judged);
         }
     }
@@ -193,7 +197,9 @@ bool train(struct embedded *embedded, const struct train_options *options, struc
     struct training t = { .options = options,
                           .arena = arena,
                           .folds = options->folds ? options->folds : FOLDS_DEFAULT };
-    bool ok = run(&t, embedded, result, err);
+    t.runbooks = runbooks_open(NULL, err);
+    bool ok = t.runbooks && run(&t, embedded, result, err);
+    runbooks_close(t.runbooks);
     free(t.note);
     return ok;
 }

@@ -20,6 +20,7 @@ struct train_options {
     const char *model_name;
     size_t
         read_at_most; /* alerts read with the model, a fair sample; 0: all. The prior learns from all anyway */
+    double confidence_threshold; /* below it the report counts a decision as abstained */
     size_t folds;     /* 0: 5 */
     bool (*is_judged)(const struct scenario *scenario, void *context); /* NULL: all are in the report */
     harvest_progress_fn *progress;

@@ -23,6 +23,8 @@ const struct config_key config_keys_slm[] = {
           "Where models are looked up; may be read-only. Empty: `models` in the user's cache directory." },
     { "cache_dir", CONFIG_TEXT, AT(cache_dir), .env = "SLM_CACHE_DIR",
       .help = "Where what is derived from models is kept. Empty: the user's cache directory." },
+    { "runbook_dir", CONFIG_TEXT, AT(runbook_dir), .env = "SLM_RUNBOOK_DIR",
+      .help = "A folder of runbooks of your own (*.md), beside those that come with the program." },
     { "endpoint", CONFIG_TEXT, AT(endpoint), .env = "SLM_ENDPOINT", .check = config_check_url,
       .help = "Address of the model server, for openai and ollama." },
     { "api_key", CONFIG_TEXT, AT(api_key), .env = "SLM_API_KEY", .flags = CONFIG_SECRET | CONFIG_RELOADABLE,

@@ -15,6 +15,7 @@ struct config_slm {
     int provider;      /* enum config_provider */
     const char *model; /* a catalogue name or a path; a name of the server's for remote ones */
     const char *model_dir, *cache_dir; /* "": the defaults below the user's directories */
+    const char *runbook_dir;           /* "": only those that come with the program */
     const char *endpoint, *api_key;
     int64_t timeout_ms, retry_count;
     double temperature;
