@@ -97,6 +97,9 @@ void alert_fingerprint(const struct label_list *labels, char text[17]);
 /* The object that the labels name most closely; borrowed from the labels. */
 struct alert_target alert_target_of(const struct label_list *labels);
 
+/* All that the labels name, the closest first, at most `max`; the count. */
+size_t alert_targets_of(const struct label_list *labels, struct alert_target *targets, size_t max);
+
 /* The workload that a pod belongs to, by the way Kubernetes names pods: "web-5d4f7c9b8d-x2x4z" is Deployment web,
  * "db-0" StatefulSet db. Targets of another kind are their own owner. */
 struct alert_target alert_target_owner(const struct alert_target *target);

@@ -78,6 +78,29 @@ struct alert_target alert_target_of(const struct label_list *labels)
     return target;
 }
 
+size_t alert_targets_of(const struct label_list *labels, struct alert_target *targets, size_t max)
+{
+    struct alert_target first = alert_target_of(labels);
+    size_t count = 0;
+    if (first.kind.len && count < max)
+        targets[count++] = first;
+    for (size_t i = 0; i < ARRAY_LEN(target_labels) && count < max; i++) {
+        struct alert_target target = first;
+        target.kind = str_of(target_labels[i].kind);
+        target.name = label_get(labels, target_labels[i].label);
+        if (str_eq(target.kind, STR("Node")))
+            target.namespace = (struct str){ 0 };
+        else
+            target.namespace = label_get(labels, STR("namespace"));
+        bool known = !target.name.len;
+        for (size_t k = 0; k < count; k++)
+            known = known || (str_eq(targets[k].kind, target.kind) && str_eq(targets[k].name, target.name));
+        if (!known)
+            targets[count++] = target;
+    }
+    return count;
+}
+
 /* The letters of Kubernetes' generated suffixes: no vowels, no digits that look like one (util/rand). */
 static bool is_generated(struct str s, size_t min, size_t max)
 {
