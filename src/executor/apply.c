@@ -64,7 +64,8 @@ static bool look(struct run *run, struct step *step, enum look *found, struct er
             step->uid = arena_strdup(run->arena, object->uid);
     } else if (step->verb == STEP_DELETE || step->verb == STEP_EVICT) {
         bool leaves = object && k8s_text_at(object->root, "/metadata/deletionTimestamp")[0];
-        *found = gone || leaves || (step->uid && strcmp(object->uid, step->uid) != 0) ? LOOK_DONE : LOOK_AS_BEFORE;
+        *found =
+            gone || leaves || (step->uid && strcmp(object->uid, step->uid) != 0) ? LOOK_DONE : LOOK_AS_BEFORE;
     } else if (gone) {
         *found = LOOK_CHANGED;
     } else {
@@ -80,13 +81,15 @@ static const char *body_of(struct run *run, const struct step *step)
 {
     const char *body = step->body;
     if (step->verb == STEP_PATCH && step->resource_version && step->resource_version[0])
-        body = json_with(run->arena, body, "/metadata/resourceVersion", json_quote(run->arena, step->resource_version));
+        body = json_with(run->arena, body, "/metadata/resourceVersion",
+                         json_quote(run->arena, step->resource_version));
     const char *path = "/metadata/annotations/prometheus-alerts-slm.io~1execution-id";
     if (step->annotate == ANNOTATE_OURS)
         body = json_with(run->arena, body, path, json_quote(run->arena, run->row.id));
     else if (step->annotate == ANNOTATE_RESTORE)
         body = json_with(run->arena, body, path,
-                         step->annotation && step->annotation[0] ? json_quote(run->arena, step->annotation) : "null");
+                         step->annotation && step->annotation[0] ? json_quote(run->arena, step->annotation)
+                                                                 : "null");
     return body;
 }
 
@@ -116,7 +119,8 @@ static bool check_answer(struct run *run, struct step *step, const struct k8s_ob
             const struct step_field *field = &step->fields[i];
             const char *now = json_text(run->arena, json_at(object->root, field->path));
             if (!json_text_equal(run->arena, now, field->want))
-                return error_set(err, ERROR_INTERNAL, "the server took the change of %s and made %.200s of it, not %.200s",
+                return error_set(err, ERROR_INTERNAL,
+                                 "the server took the change of %s and made %.200s of it, not %.200s",
                                  field->path, now, field->want);
         }
     }
@@ -126,14 +130,16 @@ static bool check_answer(struct run *run, struct step *step, const struct k8s_ob
     return true;
 }
 
-static bool send_object(struct run *run, struct step *step, bool dry, struct k8s_answer *answer, struct error **err)
+static bool send_object(struct run *run, struct step *step, bool dry, struct k8s_answer *answer,
+                        struct error **err)
 {
     struct k8s_ref ref = step_ref(step);
     struct k8s_write write = { .dry_run = dry, .answer = answer };
     struct str body = str_of(body_of(run, step));
     AUTO(k8s_object)
-    struct k8s_object *object = step->verb == STEP_CREATE ? k8s_create(run->k8s, &ref, body, &write, err)
-                                                          : k8s_patch(run->k8s, &ref, step->patch, body, &write, err);
+    struct k8s_object *object = step->verb == STEP_CREATE
+                                    ? k8s_create(run->k8s, &ref, body, &write, err)
+                                    : k8s_patch(run->k8s, &ref, step->patch, body, &write, err);
     if (!object)
         return false;
     if (dry)
@@ -147,7 +153,9 @@ static bool send(struct run *run, struct step *step, bool dry, struct k8s_answer
     if (step->verb != STEP_DELETE)
         return send_object(run, step, dry, answer, err);
     struct k8s_ref ref = step_ref(step);
-    struct k8s_delete options = { .uid = step->uid, .dry_run = dry, .answer = answer, .grace_s = step->grace_s };
+    struct k8s_delete options = {
+        .uid = step->uid, .dry_run = dry, .answer = answer, .grace_s = step->grace_s
+    };
     AUTO(error) struct error *why = NULL;
     if (k8s_delete(run->k8s, &ref, &options, &why) || error_code(why) == ERROR_NOT_FOUND)
         return true;
@@ -160,8 +168,9 @@ static bool send(struct run *run, struct step *step, bool dry, struct k8s_answer
 /* May the same write be made again, once we have looked? */
 static bool is_transient(const struct k8s_answer *answer)
 {
-    return answer->reason == K8S_NO_ANSWER || answer->reason == K8S_INTERNAL || answer->reason == K8S_UNAVAILABLE ||
-           answer->reason == K8S_TIMEOUT || answer->reason == K8S_BAD_ANSWER;
+    return answer->reason == K8S_NO_ANSWER || answer->reason == K8S_INTERNAL ||
+           answer->reason == K8S_UNAVAILABLE || answer->reason == K8S_TIMEOUT ||
+           answer->reason == K8S_BAD_ANSWER;
 }
 
 struct attempts {
@@ -180,7 +189,8 @@ static bool try_again(struct run *run, const struct step *step, const struct k8s
     } else if (is_transient(answer)) {
         if (++attempts->repeats > EXECUTOR_REPEATS_MAX)
             return false;
-        clock_sleep_ms(answer->retry_after_ms ? MIN(answer->retry_after_ms, INT64_C(30000)) : 200 << attempts->repeats);
+        clock_sleep_ms(answer->retry_after_ms ? MIN(answer->retry_after_ms, INT64_C(30000))
+                                              : 200 << attempts->repeats);
     } else {
         return false;
     }
@@ -190,7 +200,8 @@ static bool try_again(struct run *run, const struct step *step, const struct k8s
     return true;
 }
 
-static bool look_again(struct run *run, struct step *step, struct attempts *attempts, bool *done, struct error **err)
+static bool look_again(struct run *run, struct step *step, struct attempts *attempts, bool *done,
+                       struct error **err)
 {
     enum look found;
     *done = false;
@@ -205,8 +216,8 @@ static bool look_again(struct run *run, struct step *step, struct attempts *atte
         return true;
     }
     if (found == LOOK_CHANGED)
-        return run_refuse(run, err, "%s %s/%s was changed by somebody else in the meantime", step->resource->kind,
-                          step->namespace, step->name);
+        return run_refuse(run, err, "%s %s/%s was changed by somebody else in the meantime",
+                          step->resource->kind, step->namespace, step->name);
     return run_judge_again(run, err);
 }
 

@@ -15,7 +15,8 @@ static const char *excerpt(struct run *run, const struct strbuf *output)
     return arena_text(run->arena, str_trim(strbuf_str(&out)));
 }
 
-static bool judge_exit(struct run *run, struct step *step, const struct k8s_exec_result *result, struct error **err)
+static bool judge_exit(struct run *run, struct step *step, const struct k8s_exec_result *result,
+                       struct error **err)
 {
     const char *errors = excerpt(run, &result->err);
     step->note = excerpt(run, &result->out);
@@ -37,7 +38,8 @@ bool apply_exec(struct run *run, struct step *step, struct error **err)
     }
     if (step->state == STEP_SENT) {
         run->unknown = true;
-        return error_set(err, ERROR_INTERNAL, "%s in pod %s/%s was begun by a process that ended: whether it ran is not known",
+        return error_set(err, ERROR_INTERNAL,
+                         "%s in pod %s/%s was begun by a process that ended: whether it ran is not known",
                          step->command[0], step->namespace, step->name);
     }
     step->state = STEP_SENT;
@@ -48,7 +50,9 @@ bool apply_exec(struct run *run, struct step *step, struct error **err)
     struct k8s_ref pod = step_ref(step);
     AUTO(k8s_exec_result) struct k8s_exec_result result = { 0 };
     AUTO(error) struct error *why = NULL;
-    struct k8s_exec options = { .container = step->container, .command = step->command, .max_output = EXECUTOR_OUTPUT_MAX,
+    struct k8s_exec options = { .container = step->container,
+                                .command = step->command,
+                                .max_output = EXECUTOR_OUTPUT_MAX,
                                 .deadline_ms = step->wait_ms ? step->wait_ms : 60 * 1000 };
     if (k8s_exec(run->k8s, &pod, &options, &result, &why)) {
         step->state = STEP_DONE;

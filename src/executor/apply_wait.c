@@ -9,7 +9,8 @@ static enum k8s_wait has_phase(yyjson_val *object, struct error **err)
     const char *phase = k8s_text_at(object, "/status/phase");
     if (!strcasecmp(phase, "completed"))
         return K8S_WAIT_DONE;
-    if (strcasecmp(phase, "failed") && strcasecmp(phase, "PartiallyFailed") && strcasecmp(phase, "FailedValidation"))
+    if (strcasecmp(phase, "failed") && strcasecmp(phase, "PartiallyFailed") &&
+        strcasecmp(phase, "FailedValidation"))
         return K8S_WAIT_MORE;
     const char *why = k8s_text_at(object, "/status/error");
     error_set(err, ERROR_INTERNAL, "it ended as %s%s%.300s", phase, why[0] ? ": " : "", why);
@@ -34,14 +35,16 @@ static enum k8s_wait has_capacity(yyjson_val *object, struct error **err)
     k8s_quantity_at(object, "/spec/resources/requests/storage", &wanted);
     if (capacity >= wanted)
         return K8S_WAIT_DONE;
-    bool failed = strstr(resize, "Infeasible") || !strcmp(k8s_condition(object, "ControllerResizeError", NULL, &message), "True") ||
+    bool failed = strstr(resize, "Infeasible") ||
+                  !strcmp(k8s_condition(object, "ControllerResizeError", NULL, &message), "True") ||
                   !strcmp(k8s_condition(object, "NodeResizeError", NULL, &message), "True");
     if (failed) {
         error_set(err, ERROR_INTERNAL, "the volume cannot be resized: %s %.300s", resize, message);
         return K8S_WAIT_FAILED;
     }
     /* The node makes the file system larger when a pod mounts it anew: nothing more will happen by itself. */
-    return !strcmp(k8s_condition(object, "FileSystemResizePending", NULL, NULL), "True") ? K8S_WAIT_DONE : K8S_WAIT_MORE;
+    return !strcmp(k8s_condition(object, "FileSystemResizePending", NULL, NULL), "True") ? K8S_WAIT_DONE
+                                                                                         : K8S_WAIT_MORE;
 }
 
 struct waiting {
@@ -74,16 +77,17 @@ static enum k8s_wait judge(yyjson_val *object, void *context, struct error **err
     case WAIT_CAPACITY:
         return has_capacity(object, err);
     case WAIT_CHANGED:
-        return strcmp(k8s_text_at(object, "/metadata/resourceVersion"), w->step->resource_version) ? K8S_WAIT_DONE
-                                                                                                   : K8S_WAIT_MORE;
+        return strcmp(k8s_text_at(object, "/metadata/resourceVersion"), w->step->resource_version)
+                   ? K8S_WAIT_DONE
+                   : K8S_WAIT_MORE;
     default:
         return step_fields_hold(w->run, w->step, object) ? K8S_WAIT_DONE : K8S_WAIT_MORE;
     }
 }
 
 static const char *const waited_for[WAIT_COUNT] = {
-    "",           "gone",  "there anew",   "rolled out", "complete",
-    "ready",      "complete", "resized",   "as wanted",  "renewed",
+    "",      "gone",     "there anew", "rolled out", "complete",
+    "ready", "complete", "resized",    "as wanted",  "renewed",
 };
 
 bool apply_wait(struct run *run, struct step *step, enum step_wait wait, struct error **err)
@@ -97,14 +101,15 @@ bool apply_wait(struct run *run, struct step *step, enum step_wait wait, struct 
         int64_t left = until - clock_mono_ms();
         if (left <= 0) {
             char text[DURATION_TEXT_MAX];
-            return error_set(err, ERROR_TIMEOUT, "%s %s/%s is not %s after %s", step->resource->kind, step->namespace,
-                             step->name, waited_for[wait], duration_format(wait_ms, text));
+            return error_set(err, ERROR_TIMEOUT, "%s %s/%s is not %s after %s", step->resource->kind,
+                             step->namespace, step->name, waited_for[wait], duration_format(wait_ms, text));
         }
         if (!run_goes_on(run, err))
             return false;
         if (k8s_wait(run->k8s, &ref, MIN(left, (int64_t)SLICE_MS), judge, &waiting, NULL, &why))
             return true;
-        if (error_code(why) != ERROR_TIMEOUT && !(error_is_retryable(why) && error_code(why) != ERROR_CONFLICT)) {
+        if (error_code(why) != ERROR_TIMEOUT &&
+            !(error_is_retryable(why) && error_code(why) != ERROR_CONFLICT)) {
             error_move(err, &why);
             return false;
         }
@@ -131,13 +136,16 @@ static bool evict(struct run *run, struct step *step, int64_t *retry_ms, struct 
         return true;
     }
     step->note = NULL;
-    step->state = run->mode != CONFIG_DRY_RUN_OFF ? STEP_TRIED : outcome == K8S_EVICTED ? STEP_DONE : STEP_ALREADY;
+    step->state = run->mode != CONFIG_DRY_RUN_OFF ? STEP_TRIED
+                  : outcome == K8S_EVICTED        ? STEP_DONE
+                                                  : STEP_ALREADY;
     run->wrote = run->wrote || step->state == STEP_DONE;
     return true;
 }
 
 /* One round over those that are left. *left: how many; *wait_ms: until the next round is worth it. */
-static bool evict_round(struct run *run, size_t from, size_t to, size_t *left, int64_t *wait_ms, struct error **err)
+static bool evict_round(struct run *run, size_t from, size_t to, size_t *left, int64_t *wait_ms,
+                        struct error **err)
 {
     *left = 0;
     *wait_ms = EXECUTOR_EVICT_RETRY_MS;
@@ -192,8 +200,9 @@ static bool fail_blocked(struct run *run, size_t from, size_t to, struct error *
         first = first ? first : step;
         blocked++;
     }
-    return error_set(err, ERROR_CONFLICT, "%zu of %zu pods could not be evicted in time, the first is %s/%s: %s", blocked, to - from,
-                     first->namespace, first->name, first->note ? first->note : "no answer");
+    return error_set(err, ERROR_CONFLICT,
+                     "%zu of %zu pods could not be evicted in time, the first is %s/%s: %s", blocked,
+                     to - from, first->namespace, first->name, first->note ? first->note : "no answer");
 }
 
 bool apply_evictions(struct run *run, size_t *at, struct error **err)
@@ -216,5 +225,6 @@ bool apply_evictions(struct run *run, size_t *at, struct error **err)
     for (size_t i = from; i < to && run->mode != CONFIG_DRY_RUN_OFF; i++)
         if (run->steps[i]->state == STEP_PLANNED)
             run->steps[i]->state = STEP_TRIED;
-    return (run->mode != CONFIG_DRY_RUN_OFF || wait_until_gone(run, from, to, until, err)) && run_save(run, err);
+    return (run->mode != CONFIG_DRY_RUN_OFF || wait_until_gone(run, from, to, until, err)) &&
+           run_save(run, err);
 }

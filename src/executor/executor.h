@@ -100,7 +100,7 @@ bool executor_approve(struct executor *executor, struct arena *arena, const char
 struct rbac_options {
     uint32_t actions;
     const char *service_account, *namespace; /* whom the roles are bound to */
-    const char *const *namespaces;           /* ended by NULL: Roles in these; NULL: everything as ClusterRole */
+    const char *const *namespaces; /* ended by NULL: Roles in these; NULL: everything as ClusterRole */
     const char *velero_namespace;
 };
 void executor_write_rbac(const struct rbac_options *options, struct strbuf *out);

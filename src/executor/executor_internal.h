@@ -10,9 +10,10 @@
 #include "k8s/k8s.h"
 
 enum {
-    EXECUTOR_LEASE_MS = 90 * 1000,  /* longer than one call may take; renewed between steps and while waiting */
-    EXECUTOR_CONFLICTS_MAX = 3,     /* re-read, judged again, at most so often */
-    EXECUTOR_REPEATS_MAX = 3,       /* of a write whose outcome was not known or that the server could not take */
+    EXECUTOR_LEASE_MS =
+        90 * 1000,              /* longer than one call may take; renewed between steps and while waiting */
+    EXECUTOR_CONFLICTS_MAX = 3, /* re-read, judged again, at most so often */
+    EXECUTOR_REPEATS_MAX = 3,   /* of a write whose outcome was not known or that the server could not take */
     EXECUTOR_POLL_MS = 1000,
     EXECUTOR_EVICT_RETRY_MS = 5000, /* a disruption budget says no without saying until when */
     EXECUTOR_OUTPUT_MAX = 16 * 1024,
@@ -24,7 +25,7 @@ struct run;
 /* ---- Steps -------------------------------------------------------------------------------------------------- */
 
 enum step_verb {
-    STEP_PATCH,   /* body, locked by resourceVersion */
+    STEP_PATCH, /* body, locked by resourceVersion */
     STEP_CREATE,
     STEP_DELETE, /* with uid */
     STEP_EVICT,  /* with uid */
@@ -44,15 +45,15 @@ enum step_state {
 };
 enum step_wait {
     WAIT_NONE,
-    WAIT_GONE,      /* the uid is not there any more */
-    WAIT_NEW_UID,   /* another object has that name */
+    WAIT_GONE,    /* the uid is not there any more */
+    WAIT_NEW_UID, /* another object has that name */
     WAIT_ROLLED_OUT,
     WAIT_JOB,
-    WAIT_READY,     /* /status/readyToUse of a snapshot */
-    WAIT_PHASE,     /* /status/phase: completed, or failed */
-    WAIT_CAPACITY,  /* of a claim: status.capacity has what was asked for */
-    WAIT_VALUE,     /* fields have what is wanted */
-    WAIT_CHANGED,   /* a Secret's resourceVersion is another */
+    WAIT_READY,    /* /status/readyToUse of a snapshot */
+    WAIT_PHASE,    /* /status/phase: completed, or failed */
+    WAIT_CAPACITY, /* of a claim: status.capacity has what was asked for */
+    WAIT_VALUE,    /* fields have what is wanted */
+    WAIT_CHANGED,  /* a Secret's resourceVersion is another */
     WAIT_COUNT
 };
 enum step_annotate {
@@ -80,14 +81,14 @@ struct step {
     struct step_field fields[STEP_FIELDS_MAX];
     size_t fields_len;
     enum step_wait wait;
-    int64_t wait_ms;          /* 0: actions.timeout */
+    int64_t wait_ms;            /* 0: actions.timeout */
     const char *const *command; /* of exec, ended by NULL */
     const char *container;
-    int64_t grace_s;          /* of an eviction or deletion; 0: the object's own */
-    bool may_fail;            /* a failure is noted and the next step taken */
-    bool secret;              /* its body is made at the last moment and never kept: see rotate_secrets */
-    struct step *undo;        /* NULL: none */
-    const char *note;         /* what was found, the server's warnings, an exec's output */
+    int64_t grace_s;   /* of an eviction or deletion; 0: the object's own */
+    bool may_fail;     /* a failure is noted and the next step taken */
+    bool secret;       /* its body is made at the last moment and never kept: see rotate_secrets */
+    struct step *undo; /* NULL: none */
+    const char *note;  /* what was found, the server's warnings, an exec's output */
     const char *why_failed;
 };
 
@@ -136,18 +137,18 @@ struct run {
     struct step **steps;
     size_t steps_len, steps_room;
     int64_t affected;
-    int64_t undo_after_ms;  /* 0: never by itself */
-    const char *findings;   /* JSON object; what a reading action found */
-    const char *message;    /* one sentence about the outcome */
+    int64_t undo_after_ms; /* 0: never by itself */
+    const char *findings;  /* JSON object; what a reading action found */
+    const char *message;   /* one sentence about the outcome */
     struct policy_verdict verdict;
 
-    bool approved;      /* a person has */
-    bool recovered;     /* taken over from a process that is gone */
-    bool forced;        /* undo whatever changed */
-    bool refused;       /* the error is a refusal of ours */
-    bool undetermined;  /* the cluster could not be asked whether a write happened */
-    bool unknown;       /* an exec was cut */
-    bool wrote;         /* something has taken effect */
+    bool approved;     /* a person has */
+    bool recovered;    /* taken over from a process that is gone */
+    bool forced;       /* undo whatever changed */
+    bool refused;      /* the error is a refusal of ours */
+    bool undetermined; /* the cluster could not be asked whether a write happened */
+    bool unknown;      /* an exec was cut */
+    bool wrote;        /* something has taken effect */
     int64_t until_mono_ms;
     int64_t renewed_mono_ms;
     unsigned calls, writes;
@@ -155,9 +156,9 @@ struct run {
 
 typedef bool run_fn(struct run *run, struct error **err);
 
-struct right { /* what RBAC has to allow */
+struct right {                            /* what RBAC has to allow */
     const char *group, *resource, *verbs; /* "apps", "deployments/scale", "get,patch" */
-    bool optional; /* only where what it is about exists: an operator's kind */
+    bool optional;                        /* only where what it is about exists: an operator's kind */
 };
 enum { OPERATION_RIGHTS_MAX = 24 };
 struct operation {
@@ -189,21 +190,23 @@ bool apply_wait(struct run *run, struct step *step, enum step_wait wait, struct 
 bool apply_evictions(struct run *run, size_t *at, struct error **err);
 
 /* plan.c: target, owners, safety. All refuse with run->refused set. */
-__attribute__((format(printf, 3, 4))) bool run_refuse(struct run *run, struct error **err, const char *format, ...);
+__attribute__((format(printf, 3, 4))) bool run_refuse(struct run *run, struct error **err, const char *format,
+                                                      ...);
 bool run_find_target(struct run *run, struct error **err);
 bool run_check_safety(struct run *run, struct error **err);
 /* Nobody else owns that field; where somebody does who reverts what we write, refuse and say what to do. */
 bool run_check_owner(struct run *run, const char *field, struct error **err);
 /* The same of an object that is not the target. */
-bool run_check_owner_of(struct run *run, const struct k8s_resource *resource, yyjson_val *object, const char *field,
-                        struct error **err);
+bool run_check_owner_of(struct run *run, const struct k8s_resource *resource, yyjson_val *object,
+                        const char *field, struct error **err);
 struct k8s_object *run_get(struct run *run, const struct k8s_resource *resource, const char *namespace,
                            const char *name, struct error **err); /* lives as long as the run */
 bool run_list(struct run *run, const struct k8s_resource *resource, const char *namespace, const char *labels,
               const char *fields, struct k8s_list *list, struct error **err); /* likewise */
-bool run_pods(struct run *run, struct k8s_list *pods, struct error **err);   /* of the target */
+bool run_pods(struct run *run, struct k8s_list *pods, struct error **err);    /* of the target */
 /* A resource of an operator, in the version that is served; ERROR_UNSUPPORTED otherwise. */
-const struct k8s_resource *run_served(struct run *run, const struct k8s_resource *resource, struct error **err);
+const struct k8s_resource *run_served(struct run *run, const struct k8s_resource *resource,
+                                      struct error **err);
 
 const char *run_text(struct run *run, const char *parameter); /* "" where it is absent */
 bool run_number(struct run *run, const char *parameter, int64_t *number);
@@ -240,7 +243,8 @@ void executor_release_config(struct executor *executor, const struct config *con
 bool run_recover(struct executor *executor, struct arena *arena, const char *id, struct error **err);
 
 /* Parts of run.c that undo.c and recover.c use. */
-struct run *run_new(struct executor *executor, struct arena *arena, enum action action, enum config_dry_run mode);
+struct run *run_new(struct executor *executor, struct arena *arena, enum action action,
+                    enum config_dry_run mode);
 void run_free(struct run *run);
 static inline void run_cleanup(struct run **run)
 {
@@ -266,11 +270,12 @@ run_fn plan_optimize_resources, plan_migrate_workload;
 /* Shared between categories. */
 bool plan_cordon(struct run *run, yyjson_val *node, bool count_it, struct error **err); /* lifecycle.c */
 bool plan_resources(struct run *run, yyjson_val *container, const char *requests, const char *limits,
-                    struct error **err); /* core_resources.c */
+                    struct error **err);         /* core_resources.c */
 const char *pod_reason_to_stay(yyjson_val *pod); /* lifecycle.c; NULL: it can be evicted */
 struct step *plan_exec(struct run *run, yyjson_val *pod, const char *container, const char *what,
                        const char *const *command); /* database.c */
-struct step *plan_snapshot(struct run *run, const char *namespace, const char *claim, struct error **err); /* storage.c */
+struct step *plan_snapshot(struct run *run, const char *namespace, const char *claim,
+                           struct error **err);   /* storage.c */
 void redact(struct strbuf *out, struct str text); /* observability.c: what looks like a credential */
 
 #endif

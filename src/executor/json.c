@@ -123,11 +123,13 @@ static bool objects_equal(yyjson_val *a, yyjson_val *b)
     yyjson_val *key;
     yyjson_obj_iter keys = yyjson_obj_iter_with(a);
     while ((key = yyjson_obj_iter_next(&keys)))
-        if (!json_equal(yyjson_obj_iter_get_val(key), yyjson_obj_getn(b, yyjson_get_str(key), yyjson_get_len(key))))
+        if (!json_equal(yyjson_obj_iter_get_val(key),
+                        yyjson_obj_getn(b, yyjson_get_str(key), yyjson_get_len(key))))
             return false;
     keys = yyjson_obj_iter_with(b);
     while ((key = yyjson_obj_iter_next(&keys)))
-        if (!is_nothing(yyjson_obj_iter_get_val(key)) && !yyjson_obj_getn(a, yyjson_get_str(key), yyjson_get_len(key)))
+        if (!is_nothing(yyjson_obj_iter_get_val(key)) &&
+            !yyjson_obj_getn(a, yyjson_get_str(key), yyjson_get_len(key)))
             return false;
     return true;
 }

@@ -9,7 +9,7 @@
 /* A document whose memory is the arena's: nothing to free. */
 yyjson_doc *json_read(struct arena *arena, const char *text);
 yyjson_mut_doc *json_doc(struct arena *arena);
-const char *json_text(struct arena *arena, yyjson_val *value);          /* "null" for NULL */
+const char *json_text(struct arena *arena, yyjson_val *value);         /* "null" for NULL */
 const char *json_mut_text(struct arena *arena, yyjson_mut_val *value); /* likewise */
 const char *json_quote(struct arena *arena, const char *text);
 

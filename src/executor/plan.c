@@ -73,7 +73,9 @@ bool run_list(struct run *run, const struct k8s_resource *resource, const char *
               const char *fields, struct k8s_list *list, struct error **err)
 {
     AUTO(k8s_list) struct k8s_list found = { 0 };
-    struct k8s_list_options options = { .label_selector = labels, .field_selector = fields, .max_items = 20000 };
+    struct k8s_list_options options = { .label_selector = labels,
+                                        .field_selector = fields,
+                                        .max_items = 20000 };
     *list = (struct k8s_list){ 0 };
     if (!k8s_list(run->k8s, resource, namespace, &options, &found, err))
         return false;
@@ -102,7 +104,8 @@ bool run_pods(struct run *run, struct k8s_list *pods, struct error **err)
     return true;
 }
 
-const struct k8s_resource *run_served(struct run *run, const struct k8s_resource *resource, struct error **err)
+const struct k8s_resource *run_served(struct run *run, const struct k8s_resource *resource,
+                                      struct error **err)
 {
     return k8s_served(run->k8s, resource, err);
 }
@@ -111,7 +114,8 @@ const struct k8s_resource *run_served(struct run *run, const struct k8s_resource
 
 enum { CANDIDATES_MAX = 24 };
 
-static void name_target(struct run *run, const char *kind, const char *namespace, const char *name, const char *uid)
+static void name_target(struct run *run, const char *kind, const char *namespace, const char *name,
+                        const char *uid)
 {
     run->row.kind = arena_strdup(run->arena, kind);
     run->row.namespace = arena_strdup(run->arena, namespace ? namespace : "");
@@ -139,11 +143,12 @@ static bool is_one_of(struct str kind, const char *const *kinds)
     return false;
 }
 
-static bool resolve(struct run *run, const struct alert_target *named, const char *const *kinds, struct error **err)
+static bool resolve(struct run *run, const struct alert_target *named, const char *const *kinds,
+                    struct error **err)
 {
     const char *const itself[] = { arena_text(run->arena, named->kind), NULL };
-    const char *namespace = named->namespace.len ? arena_text(run->arena, named->namespace)
-                                                 : run->config->kubernetes.namespace;
+    const char *namespace =
+        named->namespace.len ? arena_text(run->arena, named->namespace) : run->config->kubernetes.namespace;
     return k8s_resolve(run->k8s, run->arena, itself[0], namespace, arena_text(run->arena, named->name),
                        kinds ? kinds : itself, &run->target, err);
 }
@@ -182,8 +187,9 @@ static const char *path_json(struct run *run)
     strbuf_add_char(&out, '[');
     for (size_t i = 0; i < run->target.path_len; i++) {
         const struct k8s_step *step = &run->target.path[i];
-        AUTO(text) char *text = xasprintf("%s %s%s%s by %s", step->kind, step->namespace ? step->namespace : "",
-                                          step->namespace && step->namespace[0] ? "/" : "", step->name, step->by);
+        AUTO(text)
+        char *text = xasprintf("%s %s%s%s by %s", step->kind, step->namespace ? step->namespace : "",
+                               step->namespace && step->namespace[0] ? "/" : "", step->name, step->by);
         strbuf_add_text(&out, i ? "," : "");
         strbuf_add_json(&out, str_of(text));
     }
@@ -201,9 +207,11 @@ bool run_find_target(struct run *run, struct error **err)
         count = 0;
     if (count == 0)
         return operation->targetless ||
-               run_refuse(run, err, "%s needs an object, and neither the request nor a label names one", run->row.action);
+               run_refuse(run, err, "%s needs an object, and neither the request nor a label names one",
+                          run->row.action);
     if (resolve_any(run, operation, named, count, &why)) {
-        name_target(run, run->target.resource->kind, run->target.namespace, run->target.name, run->target.uid);
+        name_target(run, run->target.resource->kind, run->target.namespace, run->target.name,
+                    run->target.uid);
         run->row.details = json_with(run->arena, run->row.details, "/path", path_json(run));
         return true;
     }
@@ -233,9 +241,10 @@ static bool check_namespace(struct run *run, const char *namespace, struct error
     const struct config_actions *config = &run->config->actions;
     if (run->executor->own_namespace[0] && strcmp(namespace, run->executor->own_namespace) == 0)
         return run_refuse(run, err, "namespace %s is our own: nothing is changed in it", namespace);
-    if (lists(&config->protected_namespaces, namespace) && !lists(&config->protected_allowed, run->row.action))
-        return run_refuse(run, err, "namespace %s is protected: actions.protected_allowed does not name %s", namespace,
-                          run->row.action);
+    if (lists(&config->protected_namespaces, namespace) &&
+        !lists(&config->protected_allowed, run->row.action))
+        return run_refuse(run, err, "namespace %s is protected: actions.protected_allowed does not name %s",
+                          namespace, run->row.action);
     AUTO(error) struct error *why = NULL;
     struct k8s_ref ref = { &k8s_namespaces, NULL, namespace, NULL };
     struct k8s_read read = { .metadata_only = true };
@@ -263,7 +272,8 @@ bool run_check_safety(struct run *run, struct error **err)
         strcmp(run->row.name, run->executor->own_pod) == 0)
         return run_refuse(run, err, "pod %s is our own", run->row.name);
     if (k8s_text_at(object, "/metadata/deletionTimestamp")[0])
-        return run_refuse(run, err, "%s %s/%s is being deleted", run->row.kind, run->row.namespace, run->row.name);
+        return run_refuse(run, err, "%s %s/%s is being deleted", run->row.kind, run->row.namespace,
+                          run->row.name);
     const char *namespace = strcmp(run->row.kind, "Namespace") == 0 ? run->row.name : run->row.namespace;
     return !namespace[0] || check_namespace(run, namespace, err);
 }
@@ -290,8 +300,8 @@ static const char *instead(struct run *run, const struct k8s_owner *owner)
     }
 }
 
-bool run_check_owner_of(struct run *run, const struct k8s_resource *resource, yyjson_val *root, const char *field,
-                        struct error **err)
+bool run_check_owner_of(struct run *run, const struct k8s_resource *resource, yyjson_val *root,
+                        const char *field, struct error **err)
 {
     struct k8s_owners owners = { 0 };
     struct k8s_object object = { .root = root,
@@ -305,10 +315,12 @@ bool run_check_owner_of(struct run *run, const struct k8s_resource *resource, yy
         const struct k8s_owner *owner = &owners.items[i];
         if (owner->reverts && owner->kind != K8S_OWNER_MANAGER)
             return run_refuse(run, err, "%s %s%s%s owns %s of %s %s/%s and would revert a change: %s (%s)",
-                              owner->object_kind && owner->object_kind[0] ? owner->object_kind : k8s_owner_names[owner->kind],
-                              owner->namespace ? owner->namespace : "", owner->namespace && owner->namespace[0] ? "/" : "",
-                              owner->name ? owner->name : "", field, resource->kind, object.namespace, object.name,
-                              instead(run, owner), owner->evidence ? owner->evidence : "");
+                              owner->object_kind && owner->object_kind[0] ? owner->object_kind
+                                                                          : k8s_owner_names[owner->kind],
+                              owner->namespace ? owner->namespace : "",
+                              owner->namespace && owner->namespace[0] ? "/" : "",
+                              owner->name ? owner->name : "", field, resource->kind, object.namespace,
+                              object.name, instead(run, owner), owner->evidence ? owner->evidence : "");
     }
     const char **managers;
     size_t count = k8s_field_managers(run->arena, root, field, &managers);
@@ -336,8 +348,9 @@ bool plan_rollout_restart(struct run *run, const struct k8s_resource *resource, 
     if (k8s_bool_at(object, "/spec/paused"))
         return run_refuse(run, err, "%s %s is paused: it would not roll out", resource->kind,
                           k8s_text_at(object, "/metadata/name"));
-    struct step *step = step_add(run, STEP_PATCH, resource, object,
-                                 run_printf(run, "restart the pods of %s %s", resource->kind, k8s_text_at(object, "/metadata/name")));
+    struct step *step = step_add(
+        run, STEP_PATCH, resource, object,
+        run_printf(run, "restart the pods of %s %s", resource->kind, k8s_text_at(object, "/metadata/name")));
     step_field(run, step, object, "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt",
                json_quote(run->arena, when));
     step->fields[0].at_least = true;
@@ -346,6 +359,7 @@ bool plan_rollout_restart(struct run *run, const struct k8s_resource *resource, 
     step_look(run, step, object);
     if (wait)
         step->wait = WAIT_ROLLED_OUT;
-    run->affected += k8s_int_at(object, "/spec/replicas", k8s_int_at(object, "/status/desiredNumberScheduled", 1));
+    run->affected +=
+        k8s_int_at(object, "/spec/replicas", k8s_int_at(object, "/status/desiredNumberScheduled", 1));
     return true;
 }

@@ -12,7 +12,8 @@ static bool go_on(struct run *run, struct error **err)
     run->undetermined = false;
     run->wrote = true;
     if (!run->k8s && run->mode == CONFIG_DRY_RUN_OFF)
-        return error_set(err, ERROR_UNAVAILABLE, "execution %s cannot be recovered without a cluster", run->row.id);
+        return error_set(err, ERROR_UNAVAILABLE, "execution %s cannot be recovered without a cluster",
+                         run->row.id);
     bool ok = steps_read(run, run->row.operations, &why) &&
               (run->mode != CONFIG_DRY_RUN_OFF || operations[run->action].done_already(run, &why));
     if (!ok && error_code(why) != ERROR_CORRUPT)
@@ -89,7 +90,8 @@ static bool expire_approvals(struct executor *executor, struct arena *arena, str
             !approval_decide(tx, approval.id, "expired", "", "nobody decided in time", &decided, err))
             return false;
         row.error = "nobody approved it in time";
-        if (decided && row.state == EXECUTION_PENDING && !execution_enter(tx, &row, EXECUTION_CANCELLED, 0, err))
+        if (decided && row.state == EXECUTION_PENDING &&
+            !execution_enter(tx, &row, EXECUTION_CANCELLED, 0, err))
             return false;
         if (!tx_commit(STEAL(tx), err))
             return false;
@@ -128,7 +130,8 @@ bool executor_tend(struct executor *executor, struct error **err)
         AUTO(error) struct error *why = NULL;
         AUTO(arena) struct arena *own = arena_new(64 * 1024);
         if (!run_recover(executor, own, ids.items[i], &why))
-            log_warn("execution cannot be taken up", KV("execution", ids.items[i]), KV("error", error_message(why)));
+            log_warn("execution cannot be taken up", KV("execution", ids.items[i]),
+                     KV("error", error_message(why)));
     }
     return expire_approvals(executor, arena, err) && undo_expired(executor, arena, err);
 }
@@ -139,8 +142,8 @@ static bool second_word(const struct approval *approval, const char *state, stru
 {
     if (strcmp(approval->state, state) == 0)
         return true; /* said before: nothing changes */
-    return error_set(err, ERROR_CONFLICT, "execution %s was %s%s%s already", approval->execution_id, approval->state,
-                     approval->decided_by && approval->decided_by[0] ? " by " : "",
+    return error_set(err, ERROR_CONFLICT, "execution %s was %s%s%s already", approval->execution_id,
+                     approval->state, approval->decided_by && approval->decided_by[0] ? " by " : "",
                      approval->decided_by ? approval->decided_by : "");
 }
 
@@ -151,7 +154,8 @@ bool executor_approve(struct executor *executor, struct arena *arena, const char
     struct execution row;
     bool found, decided;
     AUTO(tx) struct tx *tx = tx_begin(executor->store, TX_WRITE, err);
-    if (!tx || !execution_get(tx, arena, id, &row, err) || !approval_get(tx, arena, id, approval, &found, err))
+    if (!tx || !execution_get(tx, arena, id, &row, err) ||
+        !approval_get(tx, arena, id, approval, &found, err))
         return false;
     if (!found)
         return error_set(err, ERROR_CONFLICT, "execution %s is %s and waits for nobody's approval", id,
@@ -165,7 +169,9 @@ bool executor_approve(struct executor *executor, struct arena *arena, const char
     row.details = json_with(arena, row.details, "/approval/state", json_quote(arena, state));
     row.details = json_with(arena, row.details, "/approval/by", json_quote(arena, by));
     row.details = json_with(arena, row.details, "/approval/reason", json_quote(arena, why ? why : ""));
-    row.error = approve ? NULL : arena_printf(arena, "denied by %s: %.500s", by, why && why[0] ? why : "no reason given");
+    row.error =
+        approve ? NULL
+                : arena_printf(arena, "denied by %s: %.500s", by, why && why[0] ? why : "no reason given");
     if (!execution_enter(tx, &row, approve ? EXECUTION_APPROVED : EXECUTION_REFUSED, 0, err) ||
         !approval_get(tx, arena, id, approval, &found, err) || !tx_commit(STEAL(tx), err))
         return false;

@@ -13,7 +13,8 @@ struct rule_rows {
     size_t count;
 };
 
-static const char *const verbs[] = { "get", "list", "watch", "create", "patch", "update", "delete", "deletecollection" };
+static const char *const verbs[] = { "get",   "list",   "watch",  "create",
+                                     "patch", "update", "delete", "deletecollection" };
 
 static unsigned verbs_of(const char *text)
 {
@@ -25,10 +26,12 @@ static unsigned verbs_of(const char *text)
     return bits;
 }
 
-static void add_rule(struct rule_rows *rows, struct str group, struct str resource, unsigned bits, enum action action)
+static void add_rule(struct rule_rows *rows, struct str group, struct str resource, unsigned bits,
+                     enum action action)
 {
     size_t i = 0;
-    while (i < rows->count && !(str_eq(rows->items[i].group, group) && str_eq(rows->items[i].resource, resource)))
+    while (i < rows->count &&
+           !(str_eq(rows->items[i].group, group) && str_eq(rows->items[i].resource, resource)))
         i++;
     if (i == RULES_MAX)
         return;
@@ -42,7 +45,8 @@ static void add_rule(struct rule_rows *rows, struct str group, struct str resour
 static void collect(uint32_t set, struct rule_rows *rows)
 {
     for (int action = 0; action < ACTION_COUNT; action++)
-        for (const struct right *right = operations[action].rights; set & BIT(action) && right->resource; right++) {
+        for (const struct right *right = operations[action].rights; set & BIT(action) && right->resource;
+             right++) {
             struct str rest = str_of(right->resource), resource;
             while (str_split(&rest, ',', &resource))
                 add_rule(rows, str_of(right->group), resource, verbs_of(right->verbs), (enum action)action);
@@ -51,7 +55,8 @@ static void collect(uint32_t set, struct rule_rows *rows)
 
 static bool is_cluster_scoped(const struct rule_row *row)
 {
-    static const char *const names[] = { "nodes", "namespaces", "storageclasses", "persistentvolumes", "clusterrolebindings" };
+    static const char *const names[] = { "nodes", "namespaces", "storageclasses", "persistentvolumes",
+                                         "clusterrolebindings" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (str_eq(row->resource, str_of(names[i])))
             return true;
@@ -60,7 +65,8 @@ static bool is_cluster_scoped(const struct rule_row *row)
 
 static void write_rule(struct strbuf *out, const struct rule_row *row)
 {
-    strbuf_addf(out, "- apiGroups: [\"" STR_FMT "\"]\n  resources: [\"" STR_FMT "\"]\n  verbs: [", STR_ARG(row->group), STR_ARG(row->resource));
+    strbuf_addf(out, "- apiGroups: [\"" STR_FMT "\"]\n  resources: [\"" STR_FMT "\"]\n  verbs: [",
+                STR_ARG(row->group), STR_ARG(row->resource));
     bool first = true;
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (row->verbs & BIT(i)) {
@@ -74,15 +80,15 @@ static void write_rule(struct strbuf *out, const struct rule_row *row)
     strbuf_add_char(out, '\n');
 }
 
-static void write_role(struct strbuf *out, const struct rbac_options *options, const struct rule_rows *rows, const char *kind,
-                       const char *namespace, int scope)
+static void write_role(struct strbuf *out, const struct rbac_options *options, const struct rule_rows *rows,
+                       const char *kind, const char *namespace, int scope)
 {
     const char *name = "prometheus-alerts-slm-actions";
     AUTO(strbuf) struct strbuf place = { 0 };
     if (namespace)
         strbuf_addf(&place, ", namespace: %s", namespace);
-    strbuf_addf(out, "apiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata: {name: %s%s}\nrules:\n", kind, name,
-                place.ptr ? place.ptr : "");
+    strbuf_addf(out, "apiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata: {name: %s%s}\nrules:\n",
+                kind, name, place.ptr ? place.ptr : "");
     for (size_t i = 0; i < rows->count; i++)
         if (scope < 0 || scope == is_cluster_scoped(&rows->items[i]))
             write_rule(out, &rows->items[i]);
@@ -90,7 +96,8 @@ static void write_role(struct strbuf *out, const struct rbac_options *options, c
                 "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: %sBinding\nmetadata: {name: %s%s}\n"
                 "roleRef: {apiGroup: rbac.authorization.k8s.io, kind: %s, name: %s}\n"
                 "subjects:\n- {kind: ServiceAccount, name: %s, namespace: %s}\n",
-                kind, name, place.ptr ? place.ptr : "", kind, name, options->service_account, options->namespace);
+                kind, name, place.ptr ? place.ptr : "", kind, name, options->service_account,
+                options->namespace);
 }
 
 void executor_write_rbac(const struct rbac_options *options, struct strbuf *out)
@@ -101,7 +108,7 @@ void executor_write_rbac(const struct rbac_options *options, struct strbuf *out)
         write_role(out, options, rows, "ClusterRole", NULL, -1);
     } else {
         write_role(out, options, rows, "ClusterRole", NULL, true);
-        for (const char *const *namespace = options->namespaces; *namespace; namespace++) {
+        for (const char *const *namespace = options->namespaces; *namespace; namespace ++) {
             strbuf_add_text(out, "---\n");
             write_role(out, options, rows, "Role", *namespace, false);
         }
@@ -118,8 +125,8 @@ uint32_t executor_actions_needing(const char *group, const char *resource, const
         memset(rows->items, 0, sizeof rows->items);
         collect(BIT(action), rows);
         for (size_t i = 0; i < rows->count; i++)
-            if (str_eq(rows->items[i].group, str_of(group)) && str_eq(rows->items[i].resource, str_of(resource)) &&
-                rows->items[i].verbs & verbs_of(verb))
+            if (str_eq(rows->items[i].group, str_of(group)) &&
+                str_eq(rows->items[i].resource, str_of(resource)) && rows->items[i].verbs & verbs_of(verb))
                 set |= BIT(action);
     }
     free(rows);
@@ -156,8 +163,9 @@ void executor_write_action(enum action action, struct strbuf *out)
     free(schema);
     yyjson_mut_doc_free(doc);
     for (const struct right *right = operation->rights; right->resource; right++)
-        strbuf_addf(out, "%s{\"group\":\"%s\",\"resources\":\"%s\",\"verbs\":\"%s\",\"optional\":%s}", right == operation->rights ? "" : ",",
-                    right->group, right->resource, right->verbs, right->optional ? "true" : "false");
+        strbuf_addf(out, "%s{\"group\":\"%s\",\"resources\":\"%s\",\"verbs\":\"%s\",\"optional\":%s}",
+                    right == operation->rights ? "" : ",", right->group, right->resource, right->verbs,
+                    right->optional ? "true" : "false");
     strbuf_add_char(out, ']');
     add(out, "proof", operation->proof);
     add(out, "undo", operation->undo);
@@ -170,7 +178,8 @@ static void write_calls(struct strbuf *out, const struct operation *operation)
     for (const struct right *right = operation->rights; right->resource; right++) {
         if (!(verbs_of(right->verbs) & ~7u)) /* what only looks is in `actions show` */
             continue;
-        strbuf_addf(out, "%s`%s%s%s` %s", first ? "" : "; ", right->resource, right->group[0] ? "." : "", right->group, right->verbs);
+        strbuf_addf(out, "%s`%s%s%s` %s", first ? "" : "; ", right->resource, right->group[0] ? "." : "",
+                    right->group, right->verbs);
         first = false;
     }
     strbuf_add_text(out, first ? "reads alone" : "");
@@ -178,10 +187,12 @@ static void write_calls(struct strbuf *out, const struct operation *operation)
 
 void executor_write_manual(struct strbuf *out)
 {
-    strbuf_add_text(out, "# Actions\n\nMade from the table of operations by `prometheus-alerts-slm docs actions`; do not edit.\n\n"
-                         "Every write is first sent with `dryRun=All`, is conditional on the object as it was read, and carries the execution's id.\n"
-                         "Exec has no dry run and no guard: it is done at most once, and cut in the middle ends as `unknown`.\n\n"
-                         "| action | risk | writes | what shows the effect | undo |\n|---|---|---|---|---|\n");
+    strbuf_add_text(
+        out,
+        "# Actions\n\nMade from the table of operations by `prometheus-alerts-slm docs actions`; do not edit.\n\n"
+        "Every write is first sent with `dryRun=All`, is conditional on the object as it was read, and carries the execution's id.\n"
+        "Exec has no dry run and no guard: it is done at most once, and cut in the middle ends as `unknown`.\n\n"
+        "| action | risk | writes | what shows the effect | undo |\n|---|---|---|---|---|\n");
     for (int action = 0; action < ACTION_COUNT; action++) {
         strbuf_addf(out, "| `%s` | %s | ", action_name((enum action)action), risk_name(actions[action].risk));
         write_calls(out, &operations[action]);

@@ -15,7 +15,8 @@ static void after_call(const struct k8s_call *call, void *context)
     fault_point("call");
 }
 
-struct run *run_new(struct executor *executor, struct arena *arena, enum action action, enum config_dry_run mode)
+struct run *run_new(struct executor *executor, struct arena *arena, enum action action,
+                    enum config_dry_run mode)
 {
     struct run *run = ARENA_NEW(arena, struct run);
     run->executor = executor;
@@ -27,12 +28,12 @@ struct run *run_new(struct executor *executor, struct arena *arena, enum action 
     run->row.details = "{}";
     run->renewed_mono_ms = clock_mono_ms();
     if (executor->k8s)
-        run->k8s = k8s_session(executor->k8s,
-                               &(struct k8s_session_options){
-                                   .writes = run->mode == CONFIG_DRY_RUN_OFF      ? K8S_WRITES_REAL
-                                             : run->mode == CONFIG_DRY_RUN_SERVER ? K8S_WRITES_DRY_RUN
-                                                                                  : K8S_WRITES_NONE,
-                                   .observer = { .after = after_call, .context = run } });
+        run->k8s = k8s_session(
+            executor->k8s,
+            &(struct k8s_session_options){ .writes = run->mode == CONFIG_DRY_RUN_OFF      ? K8S_WRITES_REAL
+                                                     : run->mode == CONFIG_DRY_RUN_SERVER ? K8S_WRITES_DRY_RUN
+                                                                                          : K8S_WRITES_NONE,
+                                           .observer = { .after = after_call, .context = run } });
     return run;
 }
 
@@ -141,9 +142,10 @@ static void ask_policy(struct run *run)
 
 static bool record_verdict(struct run *run, struct error **err)
 {
-    struct verdict_row row = { run->row.decision_id, run->row.id,          run->row.incident_id,
-                               verdict_names[run->verdict.verdict],        run->verdict.rule,
-                               run->verdict.reason,                        policy_sha256(run->policy) };
+    struct verdict_row row = { run->row.decision_id,      run->row.id,
+                               run->row.incident_id,      verdict_names[run->verdict.verdict],
+                               run->verdict.rule,         run->verdict.reason,
+                               policy_sha256(run->policy) };
     struct execution *e = &run->row;
     e->details = json_with(run->arena, e->details, "/verdict/verdict", json_quote(run->arena, row.verdict));
     e->details = json_with(run->arena, e->details, "/verdict/rule", json_quote(run->arena, row.rule));
@@ -156,7 +158,8 @@ bool run_judge_again(struct run *run, struct error **err)
 {
     ask_policy(run);
     if (run->verdict.verdict == VERDICT_DENY && !run->row.undo_of)
-        return run_refuse(run, err, "policy denies it now, by %s: %s", run->verdict.rule, run->verdict.reason);
+        return run_refuse(run, err, "policy denies it now, by %s: %s", run->verdict.rule,
+                          run->verdict.reason);
     return true;
 }
 
@@ -234,8 +237,8 @@ static bool plan_blindly(struct run *run, struct error **err)
 
 static struct policy_limits limits_of(const struct run *run)
 {
-    return (struct policy_limits){ run->config->actions.cooldown_period_ms, run->config->actions.max_concurrent,
-                                   run->config->actions.stop_file };
+    return (struct policy_limits){ run->config->actions.cooldown_period_ms,
+                                   run->config->actions.max_concurrent, run->config->actions.stop_file };
 }
 
 /* Book it and become `executing`, or say why not, in one transaction. */
@@ -245,12 +248,13 @@ static bool begin(struct run *run, const char **why, struct error **err)
     bool real = run->mode == CONFIG_DRY_RUN_OFF;
     write_row(run);
     AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_WRITE, err);
-    if (!tx || !(real ? policy_reserve : policy_would_reserve)(run->policy, tx, run->arena, &limits, &run->row,
-                                                                run->action, why, err))
+    if (!tx || !(real ? policy_reserve : policy_would_reserve)(run->policy, tx, run->arena, &limits,
+                                                               &run->row, run->action, why, err))
         return false;
     if (*why)
         return true;
-    if ((run->row.state == EXECUTION_PENDING && !execution_enter(tx, &run->row, EXECUTION_APPROVED, EXECUTOR_LEASE_MS, err)) ||
+    if ((run->row.state == EXECUTION_PENDING &&
+         !execution_enter(tx, &run->row, EXECUTION_APPROVED, EXECUTOR_LEASE_MS, err)) ||
         !execution_enter(tx, &run->row, EXECUTION_EXECUTING, EXECUTOR_LEASE_MS, err))
         return false;
     if (!tx_commit(STEAL(tx), err))
@@ -373,7 +377,9 @@ static const char *labels_json(struct run *run, const struct label_list *labels)
     return out.len > DETAILS_LABELS_MAX ? "{}" : arena_text(run->arena, strbuf_str(&out));
 }
 
-static const char *mode_names[] = { [CONFIG_DRY_RUN_PLAN] = "plan", [CONFIG_DRY_RUN_SERVER] = "server", [CONFIG_DRY_RUN_OFF] = "off" };
+static const char *mode_names[] = {
+    [CONFIG_DRY_RUN_PLAN] = "plan", [CONFIG_DRY_RUN_SERVER] = "server", [CONFIG_DRY_RUN_OFF] = "off"
+};
 
 static enum config_dry_run mode_of(const struct config *config, enum executor_mode mode)
 {
@@ -411,23 +417,26 @@ static void fill_row(struct run *run, const struct execution_request *request)
     row->cluster = request->cluster ? request->cluster : "";
     row->kind = run->named ? kind_text : "";
     row->name = run->named ? request->name : "";
-    row->namespace = request->namespace && request->namespace[0]                            ? request->namespace
-                     : run->named && kind_parse(str_of(kind_text), &kind) && kind_is_namespaced(kind) ? run->config->kubernetes.namespace
-                                                                                            : "";
+    row->namespace = request->namespace && request->namespace[0] ? request->namespace
+                     : run->named && kind_parse(str_of(kind_text), &kind) && kind_is_namespaced(kind)
+                         ? run->config->kubernetes.namespace
+                         : "";
     row->dry_run = mode_names[run->mode];
     row->requested_by = request->requested_by ? request->requested_by : "";
     row->severity = request->severity;
     row->confidence = request->confidence;
-    row->idempotency_key = request->key           ? request->key
-                           : request->decision_id ? run_printf(run, "decision:%s:%s", request->decision_id, row->dry_run)
-                                                  : run_printf(run, "execution:%s", row->id);
+    row->idempotency_key = request->key ? request->key
+                           : request->decision_id
+                               ? run_printf(run, "decision:%s:%s", request->decision_id, row->dry_run)
+                               : run_printf(run, "execution:%s", row->id);
     if (request->labels) {
         run->labels = *request->labels;
         row->details = json_with(run->arena, row->details, "/labels", labels_json(run, request->labels));
     }
     if (request->annotations) {
         run->annotations = *request->annotations;
-        row->details = json_with(run->arena, row->details, "/annotations", labels_json(run, request->annotations));
+        row->details =
+            json_with(run->arena, row->details, "/annotations", labels_json(run, request->annotations));
     }
     row->details = json_with(run->arena, row->details, "/named", run->named ? "true" : "false");
 }
@@ -483,7 +492,8 @@ void executor_judge(struct executor *executor, struct arena *arena, const struct
 bool run_read_row(struct run *run, struct error **err)
 {
     yyjson_val *details = yyjson_doc_get_root(json_read(run->arena, run->row.details));
-    yyjson_val *labels = yyjson_obj_get(details, "labels"), *annotations = yyjson_obj_get(details, "annotations");
+    yyjson_val *labels = yyjson_obj_get(details, "labels"),
+               *annotations = yyjson_obj_get(details, "annotations");
     run->parameters = yyjson_doc_get_root(json_read(run->arena, run->row.parameters));
     run->named = yyjson_get_bool(yyjson_obj_get(details, "named"));
     run->undo_after_ms = yyjson_get_sint(yyjson_obj_get(details, "undo_after_ms"));
@@ -491,7 +501,8 @@ bool run_read_row(struct run *run, struct error **err)
     run->affected = run->row.affected;
     if (!run->row.details)
         run->row.details = "{}";
-    return (!labels || label_list_parse(run->arena, str_of(json_text(run->arena, labels)), &run->labels, err)) &&
+    return (!labels ||
+            label_list_parse(run->arena, str_of(json_text(run->arena, labels)), &run->labels, err)) &&
            (!annotations ||
             label_list_parse(run->arena, str_of(json_text(run->arena, annotations)), &run->annotations, err));
 }

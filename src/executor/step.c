@@ -1,7 +1,9 @@
 /* Steps: made by plans, kept as JSON in the execution's row, read again by recovery and undo. */
 #include "executor/executor_internal.h"
 
-static const char *const verb_names[STEP_VERB_COUNT] = { "patch", "create", "delete", "evict", "exec", "wait" };
+static const char *const verb_names[STEP_VERB_COUNT] = {
+    "patch", "create", "delete", "evict", "exec", "wait"
+};
 const char *const step_state_names[STEP_STATE_COUNT] = { "planned", "done",   "already", "tried",
                                                          "sent",    "failed", "skipped" };
 static const char *const wait_names[WAIT_COUNT] = { "",      "gone",  "new_uid",  "rolled_out", "job",
@@ -158,11 +160,13 @@ static void write_fields(struct strbuf *out, const struct step *step)
 static void write_step(struct strbuf *out, const struct step *step)
 {
     const struct k8s_resource *r = step->resource;
-    strbuf_addf(out, "{\"verb\":\"%s\",\"state\":\"%s\"", verb_names[step->verb], step_state_names[step->state]);
+    strbuf_addf(out, "{\"verb\":\"%s\",\"state\":\"%s\"", verb_names[step->verb],
+                step_state_names[step->state]);
     add(out, "what", step->what);
     if (r)
-        strbuf_addf(out, ",\"group\":\"%s\",\"version\":\"%s\",\"plural\":\"%s\",\"kind\":\"%s\",\"namespaced\":%s", r->group,
-                    r->version, r->plural, r->kind, r->namespaced ? "true" : "false");
+        strbuf_addf(
+            out, ",\"group\":\"%s\",\"version\":\"%s\",\"plural\":\"%s\",\"kind\":\"%s\",\"namespaced\":%s",
+            r->group, r->version, r->plural, r->kind, r->namespaced ? "true" : "false");
     add(out, "namespace", step->namespace);
     add(out, "name", step->name);
     add(out, "subresource", step->subresource);
@@ -271,7 +275,8 @@ static struct step *read_step(struct run *run, yyjson_val *json)
     yyjson_val *body = yyjson_obj_get(json, "body"), *undo = yyjson_obj_get(json, "undo");
     *step = (struct step){
         .verb = (enum step_verb)index_of(verb_names, STEP_VERB_COUNT, text_or(run, json, "verb", "wait")),
-        .state = (enum step_state)index_of(step_state_names, STEP_STATE_COUNT, text_or(run, json, "state", "planned")),
+        .state = (enum step_state)index_of(step_state_names, STEP_STATE_COUNT,
+                                           text_or(run, json, "state", "planned")),
         .what = text_or(run, json, "what", ""),
         .resource = read_resource(run, json),
         .namespace = text_or(run, json, "namespace", ""),
@@ -342,11 +347,15 @@ const char *steps_values(struct run *run, bool after)
         bool done = step->state == STEP_DONE || step->state == STEP_ALREADY || step->state == STEP_TRIED;
         bool goes = step->verb == STEP_DELETE || step->verb == STEP_EVICT, comes = step->verb == STEP_CREATE;
         if (goes || comes)
-            strbuf_addf(&out, ",\"exists\":%s", (comes == after && done) || (goes && !(after && done)) ? "true" : "false");
+            strbuf_addf(&out, ",\"exists\":%s",
+                        (comes == after && done) || (goes && !(after && done)) ? "true" : "false");
         strbuf_add_text(&out, ",\"fields\":{");
         for (size_t f = 0; f < step->fields_len; f++) {
             const struct step_field *field = &step->fields[f];
-            const char *value = !after ? field->before : field->after ? field->after : done ? field->want : field->before;
+            const char *value = !after         ? field->before
+                                : field->after ? field->after
+                                : done         ? field->want
+                                               : field->before;
             strbuf_add_text(&out, f ? "," : "");
             strbuf_add_json(&out, str_of(field->path));
             strbuf_addf(&out, ":%s", value ? value : "null");

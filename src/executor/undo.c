@@ -6,12 +6,16 @@
 static bool check_can_undo(const struct execution *row, struct error **err)
 {
     if (row->undone_by)
-        return error_set(err, ERROR_CONFLICT, "execution %s was undone by %s already", row->id, row->undone_by);
+        return error_set(err, ERROR_CONFLICT, "execution %s was undone by %s already", row->id,
+                         row->undone_by);
     if (strcmp(row->dry_run, "off") != 0)
-        return error_set(err, ERROR_CONFLICT, "execution %s was a dry run (%s): there is nothing to undo", row->id, row->dry_run);
+        return error_set(err, ERROR_CONFLICT, "execution %s was a dry run (%s): there is nothing to undo",
+                         row->id, row->dry_run);
     if (row->undo_of)
-        return error_set(err, ERROR_CONFLICT, "execution %s is an undo itself: run the action again instead", row->id);
-    if (row->state != EXECUTION_COMPLETED && row->state != EXECUTION_FAILED && row->state != EXECUTION_UNKNOWN)
+        return error_set(err, ERROR_CONFLICT, "execution %s is an undo itself: run the action again instead",
+                         row->id);
+    if (row->state != EXECUTION_COMPLETED && row->state != EXECUTION_FAILED &&
+        row->state != EXECUTION_UNKNOWN)
         return error_set(err, ERROR_CONFLICT, "execution %s is %s: there is nothing to undo", row->id,
                          execution_state_names[row->state]);
     if (!row->inverse)
@@ -28,8 +32,9 @@ static bool check_drift(struct run *run, struct step *step, yyjson_val *object, 
         const char *now = json_text(run->arena, json_at(object, field->path));
         bool same = json_text_equal(run->arena, now, field->before);
         if (!same && !run->forced)
-            return run_refuse(run, err, "%s %s/%s was changed since: %s is %.200s, and was left at %.200s (use --force)",
-                              step->resource->kind, step->namespace, step->name, field->path, now, field->before);
+            return run_refuse(
+                run, err, "%s %s/%s was changed since: %s is %.200s, and was left at %.200s (use --force)",
+                step->resource->kind, step->namespace, step->name, field->path, now, field->before);
         field->before = now;
     }
     return true;
@@ -52,7 +57,8 @@ static bool plan_step(struct run *run, struct step *step, struct error **err)
         return true;
     }
     if (gone || other)
-        return run_refuse(run, err, "%s %s/%s is not there any more", step->resource->kind, step->namespace, step->name);
+        return run_refuse(run, err, "%s %s/%s is not there any more", step->resource->kind, step->namespace,
+                          step->name);
     step->resource_version = object->resource_version;
     step_look(run, step, object->root);
     return step->state == STEP_ALREADY || check_drift(run, step, object->root, err);
@@ -95,7 +101,8 @@ static void fill_row(struct run *run, const struct execution *original, const st
     ulid_new(row->id);
     row->idempotency_key = run_printf(run, "execution:%s", row->id);
     row->details = undo->force ? "{\"forced\":true}" : "{}";
-    row->details = json_with(run->arena, row->details, "/reason", json_quote(run->arena, undo->reason ? undo->reason : ""));
+    row->details = json_with(run->arena, row->details, "/reason",
+                             json_quote(run->arena, undo->reason ? undo->reason : ""));
     run->forced = undo->force;
 }
 
@@ -105,7 +112,8 @@ static bool insert(struct run *run, struct error **err)
     bool inserted;
     AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_WRITE, err);
     struct execution original;
-    if (!tx || !execution_get(tx, run->arena, run->row.undo_of, &original, err) || !check_can_undo(&original, err) ||
+    if (!tx || !execution_get(tx, run->arena, run->row.undo_of, &original, err) ||
+        !check_can_undo(&original, err) ||
         !execution_insert(tx, &run->row, run->executor->identity, EXECUTOR_LEASE_MS, &inserted, err) ||
         !execution_save(tx, &run->row, EXECUTOR_LEASE_MS, err))
         return false;
@@ -114,9 +122,10 @@ static bool insert(struct run *run, struct error **err)
 
 static enum config_dry_run mode_of(const struct execution_undo *undo)
 {
-    return undo->mode == EXECUTOR_PLAN     ? CONFIG_DRY_RUN_PLAN
-           : undo->mode == EXECUTOR_SERVER ? CONFIG_DRY_RUN_SERVER
-                                           : CONFIG_DRY_RUN_OFF; /* what was done for real is undone for real */
+    return undo->mode == EXECUTOR_PLAN ? CONFIG_DRY_RUN_PLAN
+           : undo->mode == EXECUTOR_SERVER
+               ? CONFIG_DRY_RUN_SERVER
+               : CONFIG_DRY_RUN_OFF; /* what was done for real is undone for real */
 }
 
 bool executor_undo(struct executor *executor, struct arena *arena, const struct execution_undo *undo,
@@ -129,9 +138,11 @@ bool executor_undo(struct executor *executor, struct arena *arena, const struct 
         return false;
     tx_abort(STEAL(tx));
     if (!executor->k8s)
-        return error_set(err, ERROR_UNAVAILABLE, "there is no cluster to undo it in: %s", executor->no_cluster);
+        return error_set(err, ERROR_UNAVAILABLE, "there is no cluster to undo it in: %s",
+                         executor->no_cluster);
     if (!action_parse(str_of(original->action), &action))
-        return error_set(err, ERROR_CORRUPT, "execution %s: there is no action %s", undo->id, original->action);
+        return error_set(err, ERROR_CORRUPT, "execution %s: there is no action %s", undo->id,
+                         original->action);
     AUTO(run) struct run *run = run_new(executor, arena, action, mode_of(undo));
     fill_row(run, original, undo);
     if (!insert(run, err) || !run_to_end(run, err))

@@ -11,10 +11,11 @@ static bool check_scale_in(struct run *run, int64_t before, int64_t after, struc
     if (run->action != ACTION_SCALE_STATEFULSET || after >= before)
         return true;
     if (!strcmp(k8s_text_at(object, "/spec/persistentVolumeClaimRetentionPolicy/whenScaled"), "Delete"))
-        return run_refuse(run, err, "scaling in would delete the claims of the removed members (whenScaled: Delete)");
+        return run_refuse(run, err,
+                          "scaling in would delete the claims of the removed members (whenScaled: Delete)");
     if (before >= 3 && after < before / 2 + 1)
-        return run_refuse(run, err, "%lld of %lld members are no majority: scale in step by step", (long long)after,
-                          (long long)before);
+        return run_refuse(run, err, "%lld of %lld members are no majority: scale in step by step",
+                          (long long)after, (long long)before);
     return true;
 }
 
@@ -29,8 +30,9 @@ bool plan_scale(struct run *run, struct error **err)
         return false;
     if (before != replicas && !run_check_owner(run, "/spec/replicas", err))
         return false;
-    struct step *step = step_add(run, STEP_PATCH, run->target.resource, object,
-                                 run_printf(run, "replicas %lld → %lld", (long long)before, (long long)replicas));
+    struct step *step =
+        step_add(run, STEP_PATCH, run->target.resource, object,
+                 run_printf(run, "replicas %lld → %lld", (long long)before, (long long)replicas));
     step->subresource = "scale";
     step_field(run, step, object, "/spec/replicas", run_printf(run, "%lld", (long long)replicas));
     step_body_of_fields(run, step);
@@ -47,10 +49,11 @@ bool plan_restart_pod(struct run *run, struct error **err)
     yyjson_val *pod = run->target.object->root, *owner = k8s_controller_of(pod);
     int64_t grace_ms;
     if (!owner)
-        return run_refuse(run, err, "pod %s/%s has no controller: nothing would start it again", run->row.namespace, run->row.name);
+        return run_refuse(run, err, "pod %s/%s has no controller: nothing would start it again",
+                          run->row.namespace, run->row.name);
     if (k8s_annotation(pod, "kubernetes.io/config.mirror")[0])
-        return run_refuse(run, err, "pod %s/%s is a mirror of a static one: its node alone can restart it", run->row.namespace,
-                          run->row.name);
+        return run_refuse(run, err, "pod %s/%s is a mirror of a static one: its node alone can restart it",
+                          run->row.namespace, run->row.name);
     struct step *step = step_add(run, STEP_EVICT, &k8s_pods, pod,
                                  run_printf(run, "evict pod %s, which %s %s starts anew", run->row.name,
                                             k8s_text_at(owner, "/kind"), k8s_text_at(owner, "/name")));
@@ -75,7 +78,8 @@ static int64_t revision_of(yyjson_val *object)
 }
 
 /* The one before the present, or the one that was asked for. */
-static yyjson_val *choose_revision(struct run *run, const struct k8s_list *sets, int64_t wanted, int64_t present)
+static yyjson_val *choose_revision(struct run *run, const struct k8s_list *sets, int64_t wanted,
+                                   int64_t present)
 {
     yyjson_val *best = NULL;
     for (size_t i = 0; i < sets->count; i++) {
@@ -132,9 +136,11 @@ bool plan_rollback(struct run *run, struct error **err)
     AUTO(strbuf) struct strbuf selector = { 0 };
     struct k8s_list sets;
     if (strcmp(run->row.kind, "Deployment") != 0)
-        return error_set(err, ERROR_UNSUPPORTED, "a %s keeps its revisions in another way: `oc rollback` does it", run->row.kind);
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "a %s keeps its revisions in another way: `oc rollback` does it", run->row.kind);
     if (k8s_bool_at(object, "/spec/paused"))
-        return run_refuse(run, err, "Deployment %s/%s is paused: it would not roll back", run->row.namespace, run->row.name);
+        return run_refuse(run, err, "Deployment %s/%s is paused: it would not roll back", run->row.namespace,
+                          run->row.name);
     if (!k8s_selector_text(k8s_at(object, "/spec/selector"), &selector))
         return run_refuse(run, err, "the selector of Deployment %s cannot be asked for", run->row.name);
     if (!run_list(run, &k8s_replicasets, run->row.namespace, selector.ptr, NULL, &sets, err))
@@ -142,13 +148,16 @@ bool plan_rollback(struct run *run, struct error **err)
     run_number(run, "revision", &wanted);
     yyjson_val *set = choose_revision(run, &sets, wanted, present);
     if (!set && wanted)
-        return run_refuse(run, err, "there is no revision %lld of Deployment %s", (long long)wanted, run->row.name);
+        return run_refuse(run, err, "there is no revision %lld of Deployment %s", (long long)wanted,
+                          run->row.name);
     if (!set)
-        return run_refuse(run, err, "no ReplicaSet of an older revision of Deployment %s is kept", run->row.name);
+        return run_refuse(run, err, "no ReplicaSet of an older revision of Deployment %s is kept",
+                          run->row.name);
     if (!run_check_owner(run, "/spec/template", err))
         return false;
     /* Made absolute: a second plan must not go back one revision more. */
-    run->row.parameters = json_with(run->arena, run->row.parameters, "/revision", run_printf(run, "%lld", (long long)revision_of(set)));
+    run->row.parameters = json_with(run->arena, run->row.parameters, "/revision",
+                                    run_printf(run, "%lld", (long long)revision_of(set)));
     add_template_step(run, object, set);
     run->affected = k8s_int_at(object, "/spec/replicas", 1);
     return true;
@@ -170,7 +179,8 @@ static bool find_autoscaler(struct run *run, struct autoscaler *found, struct er
     if (!owner || strcmp(k8s_text_at(owner, "/kind"), "ScaledObject") != 0)
         return true;
     const struct k8s_resource *resource = run_served(run, &k8s_scaled_objects, err);
-    struct k8s_object *scaled = resource ? run_get(run, resource, run->row.namespace, k8s_text_at(owner, "/name"), err) : NULL;
+    struct k8s_object *scaled =
+        resource ? run_get(run, resource, run->row.namespace, k8s_text_at(owner, "/name"), err) : NULL;
     if (!scaled)
         return false;
     *found = (struct autoscaler){ resource, scaled->root, "/spec/minReplicaCount", "/spec/maxReplicaCount" };
@@ -182,20 +192,25 @@ bool plan_update_hpa(struct run *run, struct error **err)
     struct autoscaler hpa;
     if (!find_autoscaler(run, &hpa, err) || !run_check_owner_of(run, hpa.resource, hpa.object, "/spec", err))
         return false;
-    int64_t old_min = k8s_int_at(hpa.object, hpa.min_path, 1), old_max = k8s_int_at(hpa.object, hpa.max_path, 100);
+    int64_t old_min = k8s_int_at(hpa.object, hpa.min_path, 1),
+            old_max = k8s_int_at(hpa.object, hpa.max_path, 100);
     int64_t min = old_min, max = old_max;
     bool has_min = run_number(run, "min_replicas", &min), has_max = run_number(run, "max_replicas", &max);
     if (!has_min && !has_max)
-        max = old_max + MAX((old_max + 1) / 2, (int64_t)1); /* it stands at its maximum, or nobody would ask */
+        max =
+            old_max + MAX((old_max + 1) / 2, (int64_t)1); /* it stands at its maximum, or nobody would ask */
     if (has_min && !has_max && min > max)
         max = min;
     if (min > max)
-        return run_refuse(run, err, "min_replicas %lld is more than max_replicas %lld", (long long)min, (long long)max);
-    run->row.parameters = json_with(run->arena, run->row.parameters, "/min_replicas", run_printf(run, "%lld", (long long)min));
-    run->row.parameters = json_with(run->arena, run->row.parameters, "/max_replicas", run_printf(run, "%lld", (long long)max));
+        return run_refuse(run, err, "min_replicas %lld is more than max_replicas %lld", (long long)min,
+                          (long long)max);
+    run->row.parameters =
+        json_with(run->arena, run->row.parameters, "/min_replicas", run_printf(run, "%lld", (long long)min));
+    run->row.parameters =
+        json_with(run->arena, run->row.parameters, "/max_replicas", run_printf(run, "%lld", (long long)max));
     struct step *step = step_add(run, STEP_PATCH, hpa.resource, hpa.object,
-                                 run_printf(run, "bounds %lld–%lld → %lld–%lld", (long long)old_min, (long long)old_max,
-                                            (long long)min, (long long)max));
+                                 run_printf(run, "bounds %lld–%lld → %lld–%lld", (long long)old_min,
+                                            (long long)old_max, (long long)min, (long long)max));
     step->annotate = ANNOTATE_OURS;
     if (min != old_min)
         step_field(run, step, hpa.object, hpa.min_path, run_printf(run, "%lld", (long long)min));
@@ -221,14 +236,22 @@ static const char *event_body(struct run *run, const char *namespace, const char
     struct {
         const char *path, *text;
     } fields[] = {
-        { "/apiVersion", "v1" }, { "/kind", "Event" }, { "/metadata/name", name }, { "/metadata/namespace", namespace },
-        { "/involvedObject/kind", run->row.kind }, { "/involvedObject/name", run->row.name },
+        { "/apiVersion", "v1" },
+        { "/kind", "Event" },
+        { "/metadata/name", name },
+        { "/metadata/namespace", namespace },
+        { "/involvedObject/kind", run->row.kind },
+        { "/involvedObject/name", run->row.name },
         { "/involvedObject/namespace", run->row.namespace[0] ? run->row.namespace : namespace },
         { "/involvedObject/uid", run->target.uid },
         { "/involvedObject/apiVersion", k8s_text_at(object, "/apiVersion") },
-        { "/type", "Warning" }, { "/reason", "NotifyOnly" }, { "/message", message },
-        { "/reportingComponent", "prometheus-alerts-slm" }, { "/source/component", "prometheus-alerts-slm" },
-        { "/firstTimestamp", now }, { "/lastTimestamp", now },
+        { "/type", "Warning" },
+        { "/reason", "NotifyOnly" },
+        { "/message", message },
+        { "/reportingComponent", "prometheus-alerts-slm" },
+        { "/source/component", "prometheus-alerts-slm" },
+        { "/firstTimestamp", now },
+        { "/lastTimestamp", now },
     };
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         json_set(doc, body, fields[i].path, yyjson_mut_strcpy(doc, fields[i].text));
@@ -248,7 +271,8 @@ bool plan_notify(struct run *run, struct error **err)
         return true; /* the notification alone: there is no object to hang an Event on */
     const char *namespace = run->row.namespace[0] ? run->row.namespace : "default";
     const char *name = run_object_name(run, "notify");
-    struct step *step = step_add_named(run, STEP_CREATE, &k8s_events, namespace, name, "write an Event about it");
+    struct step *step =
+        step_add_named(run, STEP_CREATE, &k8s_events, namespace, name, "write an Event about it");
     step->body = event_body(run, namespace, name, run->message);
     step->annotate = ANNOTATE_OURS;
     step->may_fail = true; /* the person is told in any case */

@@ -24,8 +24,8 @@ static bool check_limit_ranges(struct run *run, yyjson_val *resources, struct er
     return true;
 }
 
-static bool check_quota(struct run *run, yyjson_val *quota, yyjson_val *before, yyjson_val *after, int64_t pods,
-                        struct error **err)
+static bool check_quota(struct run *run, yyjson_val *quota, yyjson_val *before, yyjson_val *after,
+                        int64_t pods, struct error **err)
 {
     static const char *const sides[] = { "limits", "requests" };
     for (size_t s = 0; s < ARRAY_LEN(sides); s++)
@@ -45,7 +45,8 @@ static bool check_quota(struct run *run, yyjson_val *quota, yyjson_val *before, 
     return true;
 }
 
-static bool check_room(struct run *run, yyjson_val *before, yyjson_val *after, int64_t pods, struct error **err)
+static bool check_room(struct run *run, yyjson_val *before, yyjson_val *after, int64_t pods,
+                       struct error **err)
 {
     struct k8s_list quotas;
     if (!check_limit_ranges(run, after, err) ||
@@ -82,7 +83,8 @@ static bool check_requests(struct run *run, yyjson_val *resources, struct error 
 }
 
 /* `requests` and `limits`: JSON objects with what is to change; the rest of the block stays. */
-bool plan_resources(struct run *run, yyjson_val *container, const char *requests, const char *limits, struct error **err)
+bool plan_resources(struct run *run, yyjson_val *container, const char *requests, const char *limits,
+                    struct error **err)
 {
     yyjson_val *object = run->target.object->root, *before = k8s_at(container, "/resources");
     bool is_pod = strcmp(run->row.kind, "Pod") == 0;
@@ -92,13 +94,16 @@ bool plan_resources(struct run *run, yyjson_val *container, const char *requests
     const char *const given[] = { requests, limits };
     for (size_t s = 0; s < ARRAY_LEN(sides); s++)
         for (size_t n = 0; n < ARRAY_LEN(names); n++) {
-            yyjson_val *value = yyjson_obj_get(yyjson_doc_get_root(json_read(run->arena, given[s])), names[n]);
+            yyjson_val *value =
+                yyjson_obj_get(yyjson_doc_get_root(json_read(run->arena, given[s])), names[n]);
             if (value)
                 block = json_with(run->arena, block, run_printf(run, "/%s/%s", sides[s], names[n]),
                                   json_text(run->arena, value));
         }
     yyjson_val *after = yyjson_doc_get_root(json_read(run->arena, block));
-    int64_t pods = is_pod ? 1 : k8s_int_at(object, "/spec/replicas", k8s_int_at(object, "/status/desiredNumberScheduled", 1));
+    int64_t pods = is_pod ? 1
+                          : k8s_int_at(object, "/spec/replicas",
+                                       k8s_int_at(object, "/status/desiredNumberScheduled", 1));
     if (!check_requests(run, after, err) || !check_room(run, before, after, pods, err))
         return false;
     struct step *step = step_add(run, STEP_PATCH, run->target.resource, object,
@@ -107,7 +112,10 @@ bool plan_resources(struct run *run, yyjson_val *container, const char *requests
     step->subresource = is_pod ? "resize" : NULL;
     step->annotate = is_pod ? ANNOTATE_NONE : ANNOTATE_OURS;
     step_field(run, step, object,
-               run_printf(run, is_pod ? "/spec/containers[name=%s]/resources" : "/spec/template/spec/containers[name=%s]/resources", name),
+               run_printf(run,
+                          is_pod ? "/spec/containers[name=%s]/resources"
+                                 : "/spec/template/spec/containers[name=%s]/resources",
+                          name),
                block);
     step->body = resources_body(run, name, block, is_pod);
     step_undo_by_fields(run, step);
@@ -123,7 +131,8 @@ bool plan_resources(struct run *run, yyjson_val *container, const char *requests
 static yyjson_val *containers_of(struct run *run)
 {
     yyjson_val *object = run->target.object->root;
-    return k8s_at(object, strcmp(run->row.kind, "Pod") ? "/spec/template/spec/containers" : "/spec/containers");
+    return k8s_at(object,
+                  strcmp(run->row.kind, "Pod") ? "/spec/template/spec/containers" : "/spec/containers");
 }
 
 static bool choose_container(struct run *run, yyjson_val **chosen, struct error **err)
@@ -142,8 +151,8 @@ static bool choose_container(struct run *run, yyjson_val **chosen, struct error 
         return run_refuse(run, err, "%s %s has no container %s", run->row.kind, run->row.name, name);
     *chosen = yyjson_arr_get_first(containers);
     return yyjson_arr_size(containers) == 1 ||
-           run_refuse(run, err, "%s %s has %zu containers: say which, container=NAME", run->row.kind, run->row.name,
-                      yyjson_arr_size(containers));
+           run_refuse(run, err, "%s %s has %zu containers: say which, container=NAME", run->row.kind,
+                      run->row.name, yyjson_arr_size(containers));
 }
 
 /* What was not said: half as much again of the memory limit, for that is what is asked for most. */
@@ -154,17 +163,20 @@ static bool raise_by_half(struct run *run, yyjson_val *container, const char **l
     if (!k8s_quantity_at(container, "/resources/limits/memory", &memory))
         return run_refuse(run, err, "container %s has no memory limit that could be raised: say what to set",
                           k8s_text_at(container, "/name"));
-    int64_t mebibyte = INT64_C(1024) * 1024 * 1000, raised = (memory + memory / 2 + mebibyte - 1) / mebibyte * mebibyte;
+    int64_t mebibyte = INT64_C(1024) * 1024 * 1000,
+            raised = (memory + memory / 2 + mebibyte - 1) / mebibyte * mebibyte;
     quantity_format(raised, QUANTITY_BYTES, text);
     *limits = json_with(run->arena, *limits, "/memory", json_quote(run->arena, text));
-    run->row.parameters = json_with(run->arena, run->row.parameters, "/memory_limit", json_quote(run->arena, text));
+    run->row.parameters =
+        json_with(run->arena, run->row.parameters, "/memory_limit", json_quote(run->arena, text));
     return true;
 }
 
 static bool is_lower(yyjson_val *container, const char *path, const char *text)
 {
     int64_t before, after;
-    return k8s_quantity_at(container, path, &before) && quantity_parse(str_of(text), &after) && after < before;
+    return k8s_quantity_at(container, path, &before) && quantity_parse(str_of(text), &after) &&
+           after < before;
 }
 
 bool plan_increase_resources(struct run *run, struct error **err)
@@ -177,7 +189,7 @@ bool plan_increase_resources(struct run *run, struct error **err)
                   { "memory_request", "/resources/requests/memory", "/memory", false },
                   { "cpu_request", "/resources/requests/cpu", "/cpu", false } };
     const char *requests = "{}", *limits = "{}";
-    yyjson_val *container;
+    yyjson_val *container = NULL;
     bool any = false;
     if (!choose_container(run, &container, err))
         return false;
@@ -186,13 +198,16 @@ bool plan_increase_resources(struct run *run, struct error **err)
         if (!text[0])
             continue;
         if (is_lower(container, given[i].path, text))
-            return run_refuse(run, err, "%s=%s is less than the present %s: this action only raises", given[i].parameter,
-                              text, k8s_text_at(container, given[i].path));
+            return run_refuse(run, err, "%s=%s is less than the present %s: this action only raises",
+                              given[i].parameter, text, k8s_text_at(container, given[i].path));
         const char **side = given[i].limit ? &limits : &requests;
         *side = json_with(run->arena, *side, given[i].name, json_quote(run->arena, text));
         any = true;
     }
     return (any || raise_by_half(run, container, &limits, err)) &&
-           run_check_owner(run, strcmp(run->row.kind, "Pod") ? "/spec/template/spec/containers/resources" : "/spec/containers/resources", err) &&
+           run_check_owner(run,
+                           strcmp(run->row.kind, "Pod") ? "/spec/template/spec/containers/resources"
+                                                        : "/spec/containers/resources",
+                           err) &&
            plan_resources(run, container, requests, limits, err);
 }

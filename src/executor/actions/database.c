@@ -1,15 +1,17 @@
 /* Databases: promotion by their operator, repair, compaction. Commands are fixed templates without a shell. */
 #include "executor/executor_internal.h"
 
-struct step *plan_exec(struct run *run, yyjson_val *pod, const char *container, const char *what, const char *const *command)
+struct step *plan_exec(struct run *run, yyjson_val *pod, const char *container, const char *what,
+                       const char *const *command)
 {
     struct step *step = step_add(run, STEP_EXEC, &k8s_pods, pod,
                                  run_printf(run, "%s in pod %s", what, k8s_text_at(pod, "/metadata/name")));
     yyjson_val *first = yyjson_arr_get_first(k8s_at(pod, "/spec/containers"));
     const char *preferred = k8s_annotation(pod, "kubectl.kubernetes.io/default-container");
     step->command = command;
-    step->container = arena_strdup(run->arena, container && container[0]    ? container
-                                               : preferred[0] ? preferred : k8s_text_at(first, "/name"));
+    step->container = arena_strdup(run->arena, container && container[0] ? container
+                                               : preferred[0]            ? preferred
+                                                                         : k8s_text_at(first, "/name"));
     step->wait_ms = run->config->actions.timeout_ms;
     return step;
 }
@@ -36,32 +38,41 @@ static const char *choose_instance(struct run *run, yyjson_val *cluster, const c
     yyjson_arr_iter items = yyjson_arr_iter_with(k8s_at(cluster, "/status/instancesStatus/healthy"));
     while ((item = yyjson_arr_iter_next(&items))) {
         const char *name = yyjson_get_str(item);
-        bool is_fenced = yyjson_is_str(fenced) && (strstr(yyjson_get_str(fenced), name) || strstr(yyjson_get_str(fenced), "*"));
+        bool is_fenced = yyjson_is_str(fenced) &&
+                         (strstr(yyjson_get_str(fenced), name) || strstr(yyjson_get_str(fenced), "*"));
         if (strcmp(name, primary) && !is_fenced && (!wanted[0] || !strcmp(name, wanted)) && !chosen)
             chosen = name;
     }
     return chosen;
 }
 
-static void add_switchover(struct run *run, const struct k8s_resource *resource, yyjson_val *cluster, const char *target)
+static void add_switchover(struct run *run, const struct k8s_resource *resource, yyjson_val *cluster,
+                           const char *target)
 {
     char now[CLOCK_TEXT_MAX];
-    const char *wanted = json_quote(run->arena, target), *primary = k8s_text_at(cluster, "/status/currentPrimary");
+    const char *wanted = json_quote(run->arena, target),
+               *primary = k8s_text_at(cluster, "/status/currentPrimary");
     clock_format(run->row.created_at / 1000 * 1000, now);
-    struct step *step = step_add(run, STEP_PATCH, resource, cluster, run_printf(run, "promote %s in the place of %s", target, primary));
+    struct step *step = step_add(run, STEP_PATCH, resource, cluster,
+                                 run_printf(run, "promote %s in the place of %s", target, primary));
     step->subresource = "status";
     step_field(run, step, cluster, "/status/targetPrimary", wanted);
     step_body_of_fields(run, step);
     step_undo_by_fields(run, step);
-    const char *phase = "\"Switchover in progress\"", *reason = json_quote(run->arena, run_printf(run, "Switching over to %s (execution %s)", target, run->row.id));
+    const char *phase = "\"Switchover in progress\"",
+               *reason = json_quote(
+                   run->arena, run_printf(run, "Switching over to %s (execution %s)", target, run->row.id));
     struct step *const both[] = { step, step->undo };
     for (size_t i = 0; i < ARRAY_LEN(both); i++) {
-        both[i]->body = json_with(run->arena, both[i]->body, "/status/targetPrimaryTimestamp", json_quote(run->arena, now));
+        both[i]->body = json_with(run->arena, both[i]->body, "/status/targetPrimaryTimestamp",
+                                  json_quote(run->arena, now));
         both[i]->body = json_with(run->arena, both[i]->body, "/status/phase", phase);
-        both[i]->body = json_with(run->arena, both[i]->body, "/status/phaseReason",
-                                  i ? json_quote(run->arena, run_printf(run, "Switching back to %s", primary)) : reason);
+        both[i]->body =
+            json_with(run->arena, both[i]->body, "/status/phaseReason",
+                      i ? json_quote(run->arena, run_printf(run, "Switching back to %s", primary)) : reason);
     }
-    struct step *done = step_add(run, STEP_WAIT, resource, cluster, run_printf(run, "wait until %s is the primary", target));
+    struct step *done =
+        step_add(run, STEP_WAIT, resource, cluster, run_printf(run, "wait until %s is the primary", target));
     step_field(run, done, cluster, "/status/currentPrimary", wanted);
     done->wait = WAIT_VALUE;
 }
@@ -79,9 +90,11 @@ static bool switch_over_cnpg(struct run *run, struct error **err)
     }
     const char *chosen = choose_instance(run, cluster, primary);
     if (!chosen)
-        return run_refuse(run, err, "Cluster %s has no healthy instance%s%s beside its primary %s", run->row.name,
-                          run_text(run, "replica_name")[0] ? " " : "", run_text(run, "replica_name"), primary);
-    run->row.parameters = json_with(run->arena, run->row.parameters, "/replica_name", json_quote(run->arena, chosen));
+        return run_refuse(run, err, "Cluster %s has no healthy instance%s%s beside its primary %s",
+                          run->row.name, run_text(run, "replica_name")[0] ? " " : "",
+                          run_text(run, "replica_name"), primary);
+    run->row.parameters =
+        json_with(run->arena, run->row.parameters, "/replica_name", json_quote(run->arena, chosen));
     add_switchover(run, run->target.resource, cluster, chosen);
     run->affected = 1;
     return true;
@@ -105,7 +118,8 @@ static bool switch_over_patroni(struct run *run, const struct k8s_list *pods, st
     const char *replica = run_text(run, "replica_name");
     yyjson_val *candidate = pod_with_role(pods, "replica");
     if (!leader || !candidate)
-        return run_refuse(run, err, "no labelled leader and replica are among the pods of %s %s", run->row.kind, run->row.name);
+        return run_refuse(run, err, "no labelled leader and replica are among the pods of %s %s",
+                          run->row.kind, run->row.name);
     const char *name = k8s_text_at(leader, "/metadata/name");
     replica = replica[0] ? replica : k8s_text_at(candidate, "/metadata/name");
     plan_exec(run, candidate, NULL, run_printf(run, "switch over from %s to %s", name, replica),
@@ -127,7 +141,8 @@ static bool runs_image(yyjson_val *pod, const char *word)
 static yyjson_val *pod_running(const struct k8s_list *pods, const char *word)
 {
     for (size_t i = 0; i < pods->count; i++)
-        if (runs_image(pods->items[i], word) && !strcmp(k8s_text_at(pods->items[i], "/status/phase"), "Running"))
+        if (runs_image(pods->items[i], word) &&
+            !strcmp(k8s_text_at(pods->items[i], "/status/phase"), "Running"))
             return pods->items[i];
     return NULL;
 }
@@ -135,7 +150,8 @@ static yyjson_val *pod_running(const struct k8s_list *pods, const char *word)
 static bool is_patroni(const struct k8s_list *pods)
 {
     for (size_t i = 0; i < pods->count; i++)
-        if (k8s_label(pods->items[i], "spilo-role")[0] || strcmp(k8s_label(pods->items[i], "application"), "spilo") == 0 ||
+        if (k8s_label(pods->items[i], "spilo-role")[0] ||
+            strcmp(k8s_label(pods->items[i], "application"), "spilo") == 0 ||
             k8s_annotation(pods->items[i], "status")[0] || runs_image(pods->items[i], "patroni"))
             return true;
     return false;
@@ -153,26 +169,41 @@ bool plan_failover_database(struct run *run, struct error **err)
     yyjson_val *sentinel = pod_running(&pods, "sentinel");
     if (sentinel) {
         const char *master = k8s_annotation(sentinel, "prometheus-alerts-slm.io/sentinel-master");
-        plan_exec(run, sentinel, NULL, "promote a replica",
-                  WORDS(run, "redis-cli", "-p", "26379", "SENTINEL", "FAILOVER", master[0] ? master : "mymaster"));
+        plan_exec(
+            run, sentinel, NULL, "promote a replica",
+            WORDS(run, "redis-cli", "-p", "26379", "SENTINEL", "FAILOVER", master[0] ? master : "mymaster"));
         run->affected = 1;
         return true;
     }
-    return error_set(err, ERROR_UNSUPPORTED, "%s %s/%s belongs to no database operator that can fail over (CloudNativePG, Patroni, Redis Sentinel)",
-                     run->row.kind, run->row.namespace, run->row.name);
+    return error_set(
+        err, ERROR_UNSUPPORTED,
+        "%s %s/%s belongs to no database operator that can fail over (CloudNativePG, Patroni, Redis Sentinel)",
+        run->row.kind, run->row.namespace, run->row.name);
 }
 
 /* ---- repair_database */
 
-enum engine { ENGINE_NONE, ENGINE_ETCD, ENGINE_POSTGRESQL, ENGINE_MYSQL, ENGINE_MONGODB, ENGINE_ELASTICSEARCH, ENGINE_PROMETHEUS };
+enum engine {
+    ENGINE_NONE,
+    ENGINE_ETCD,
+    ENGINE_POSTGRESQL,
+    ENGINE_MYSQL,
+    ENGINE_MONGODB,
+    ENGINE_ELASTICSEARCH,
+    ENGINE_PROMETHEUS
+};
 static const struct {
     const char *word, *name;
     enum engine engine;
 } engines[] = {
-    { "etcd", "etcd", ENGINE_ETCD },         { "postgres", "postgresql", ENGINE_POSTGRESQL },
-    { "spilo", "postgresql", ENGINE_POSTGRESQL }, { "mysql", "mysql", ENGINE_MYSQL },
-    { "mariadb", "mysql", ENGINE_MYSQL },    { "mongo", "mongodb", ENGINE_MONGODB },
-    { "elasticsearch", "elasticsearch", ENGINE_ELASTICSEARCH }, { "opensearch", "elasticsearch", ENGINE_ELASTICSEARCH },
+    { "etcd", "etcd", ENGINE_ETCD },
+    { "postgres", "postgresql", ENGINE_POSTGRESQL },
+    { "spilo", "postgresql", ENGINE_POSTGRESQL },
+    { "mysql", "mysql", ENGINE_MYSQL },
+    { "mariadb", "mysql", ENGINE_MYSQL },
+    { "mongo", "mongodb", ENGINE_MONGODB },
+    { "elasticsearch", "elasticsearch", ENGINE_ELASTICSEARCH },
+    { "opensearch", "elasticsearch", ENGINE_ELASTICSEARCH },
     { "prometheus", "prometheus", ENGINE_PROMETHEUS },
 };
 
@@ -180,7 +211,8 @@ static enum engine engine_of(struct run *run, yyjson_val *pod)
 {
     const char *said = run_text(run, "engine");
     for (size_t i = 0; i < ARRAY_LEN(engines); i++)
-        if (said[0] && strcmp(said, "auto") ? !strcmp(said, engines[i].name) : runs_image(pod, engines[i].word))
+        if (said[0] && strcmp(said, "auto") ? !strcmp(said, engines[i].name)
+                                            : runs_image(pod, engines[i].word))
             return engines[i].engine;
     return ENGINE_NONE;
 }
@@ -189,16 +221,18 @@ static bool database_pods(struct run *run, struct k8s_list *pods, struct error *
 {
     if (strcmp(run->row.kind, "Cluster") != 0)
         return run_pods(run, pods, err);
-    return run_list(run, &k8s_pods, run->row.namespace, run_printf(run, "cnpg.io/cluster=%s", run->row.name), NULL, pods, err);
+    return run_list(run, &k8s_pods, run->row.namespace, run_printf(run, "cnpg.io/cluster=%s", run->row.name),
+                    NULL, pods, err);
 }
 
-static bool check_engine(struct run *run, const struct k8s_list *pods, enum engine *engine, struct error **err)
+static bool check_engine(struct run *run, const struct k8s_list *pods, enum engine *engine,
+                         struct error **err)
 {
     if (!pods->count)
         return run_refuse(run, err, "%s %s has no pods", run->row.kind, run->row.name);
     *engine = engine_of(run, pods->items[0]);
-    return *engine != ENGINE_NONE ||
-           error_set(err, ERROR_UNSUPPORTED, "pod %s runs no database that we know", k8s_text_at(pods->items[0], "/metadata/name"));
+    return *engine != ENGINE_NONE || error_set(err, ERROR_UNSUPPORTED, "pod %s runs no database that we know",
+                                               k8s_text_at(pods->items[0], "/metadata/name"));
 }
 
 static const char *claim_of(yyjson_val *pod)
@@ -229,15 +263,20 @@ static bool rebuild_replica(struct run *run, const struct k8s_list *pods, struct
     }
     if (!ill)
         return run_refuse(run, err, "every member is ready: name the pod that is to be rebuilt");
-    const char *role = k8s_label(ill, "cnpg.io/instanceRole")[0] ? k8s_label(ill, "cnpg.io/instanceRole") : k8s_label(ill, "role");
+    const char *role = k8s_label(ill, "cnpg.io/instanceRole")[0] ? k8s_label(ill, "cnpg.io/instanceRole")
+                                                                 : k8s_label(ill, "role");
     if (!strcmp(role, "primary") || !strcmp(role, "master"))
-        return run_refuse(run, err, "pod %s is the primary: fail over first", k8s_text_at(ill, "/metadata/name"));
+        return run_refuse(run, err, "pod %s is the primary: fail over first",
+                          k8s_text_at(ill, "/metadata/name"));
     if (strcmp(run->row.kind, "Pod") && well == 0)
         return run_refuse(run, err, "no healthy member is left to take the data from");
     const char *claim_name = claim_of(ill);
-    struct k8s_object *claim = claim_name[0] ? run_get(run, &k8s_pvcs, run->row.namespace, claim_name, err) : NULL;
+    struct k8s_object *claim =
+        claim_name[0] ? run_get(run, &k8s_pvcs, run->row.namespace, claim_name, err) : NULL;
     if (!claim)
-        return claim_name[0] ? false : run_refuse(run, err, "pod %s has no claim to rebuild", k8s_text_at(ill, "/metadata/name"));
+        return claim_name[0] ? false
+                             : run_refuse(run, err, "pod %s has no claim to rebuild",
+                                          k8s_text_at(ill, "/metadata/name"));
     AUTO(error) struct error *why = NULL;
     struct step *snapshot = plan_snapshot(run, run->row.namespace, claim_name, &why);
     if (!snapshot && error_code(why) != ERROR_UNSUPPORTED) {
@@ -245,9 +284,11 @@ static bool rebuild_replica(struct run *run, const struct k8s_list *pods, struct
         return false;
     }
     step_add(run, STEP_DELETE, &k8s_pvcs, claim->root, run_printf(run, "delete claim %s", claim_name));
-    struct step *pod = step_add(run, STEP_DELETE, &k8s_pods, ill, run_printf(run, "delete pod %s", k8s_text_at(ill, "/metadata/name")));
+    struct step *pod = step_add(run, STEP_DELETE, &k8s_pods, ill,
+                                run_printf(run, "delete pod %s", k8s_text_at(ill, "/metadata/name")));
     pod->wait = WAIT_GONE;
-    struct step *anew = step_add(run, STEP_WAIT, &k8s_pvcs, claim->root, run_printf(run, "wait until claim %s is there anew", claim_name));
+    struct step *anew = step_add(run, STEP_WAIT, &k8s_pvcs, claim->root,
+                                 run_printf(run, "wait until claim %s is there anew", claim_name));
     anew->wait = WAIT_NEW_UID;
     run->affected = 1;
     return true;
@@ -270,10 +311,12 @@ bool plan_repair_database(struct run *run, struct error **err)
     bool check = strcmp(type, "consistency_check") == 0;
     if (engine == ENGINE_POSTGRESQL)
         plan_exec(run, pod, NULL, check ? "check" : "rebuild indexes",
-                  check ? WORDS(run, "pg_amcheck", "--all", "--install-missing") : WORDS(run, "reindexdb", "--all", "--concurrently"));
+                  check ? WORDS(run, "pg_amcheck", "--all", "--install-missing")
+                        : WORDS(run, "reindexdb", "--all", "--concurrently"));
     else if (engine == ENGINE_MYSQL)
         plan_exec(run, pod, NULL, check ? "check" : "repair",
-                  check ? WORDS(run, "mysqlcheck", "--all-databases", "--check") : WORDS(run, "mysqlcheck", "--all-databases", "--auto-repair"));
+                  check ? WORDS(run, "mysqlcheck", "--all-databases", "--check")
+                        : WORDS(run, "mysqlcheck", "--all-databases", "--auto-repair"));
     else
         return error_set(err, ERROR_UNSUPPORTED, "there is no %s for this kind of database", type);
     run->affected = 1;
@@ -289,16 +332,20 @@ static const char *const *compaction(struct run *run, enum engine engine)
     case ENGINE_ETCD:
         return WORDS(run, "etcdctl", "defrag");
     case ENGINE_POSTGRESQL:
-        return database[0] ? WORDS(run, "vacuumdb", "--analyze", "--dbname", database) : WORDS(run, "vacuumdb", "--analyze", "--all");
+        return database[0] ? WORDS(run, "vacuumdb", "--analyze", "--dbname", database)
+                           : WORDS(run, "vacuumdb", "--analyze", "--all");
     case ENGINE_MYSQL:
-        return database[0] ? WORDS(run, "mysqlcheck", "--optimize", database) : WORDS(run, "mysqlcheck", "--optimize", "--all-databases");
+        return database[0] ? WORDS(run, "mysqlcheck", "--optimize", database)
+                           : WORDS(run, "mysqlcheck", "--optimize", "--all-databases");
     case ENGINE_MONGODB:
         return WORDS(run, "mongosh", "--quiet", database[0] ? database : "admin", "--eval",
                      "db.getCollectionNames().forEach(name => db.runCommand({compact: name, force: true}))");
     case ENGINE_ELASTICSEARCH:
-        return WORDS(run, "curl", "-sf", "-X", "POST", "http://localhost:9200/_forcemerge?only_expunge_deletes=true");
+        return WORDS(run, "curl", "-sf", "-X", "POST",
+                     "http://localhost:9200/_forcemerge?only_expunge_deletes=true");
     default:
-        return WORDS(run, "wget", "-q", "-O-", "--post-data=", "http://localhost:9090/api/v1/admin/tsdb/clean_tombstones");
+        return WORDS(run, "wget", "-q", "-O-",
+                     "--post-data=", "http://localhost:9090/api/v1/admin/tsdb/clean_tombstones");
     }
 }
 
@@ -311,7 +358,8 @@ bool plan_compact_storage(struct run *run, struct error **err)
         return false;
     for (size_t i = 0; i < pods.count; i++)
         if (!is_ready(pods.items[i]))
-            return run_refuse(run, err, "pod %s is not ready: a store is compacted only while all members are well",
+            return run_refuse(run, err,
+                              "pod %s is not ready: a store is compacted only while all members are well",
                               k8s_text_at(pods.items[i], "/metadata/name"));
     bool each = engine == ENGINE_ETCD || engine == ENGINE_MONGODB || engine == ENGINE_PROMETHEUS;
     yyjson_val *primary = pod_with_role(&pods, "primary");

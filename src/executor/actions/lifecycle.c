@@ -19,12 +19,15 @@ static bool check_nodes(struct run *run, yyjson_val *node, bool drains, struct e
     closed += is_schedulable(node);
     if (closed >= nodes.count)
         return run_refuse(run, err, "node %s is the last one that takes pods", name);
-    if (closed * 100 > (size_t)run->config->actions.max_unschedulable_percent * nodes.count && nodes.count > 1 && closed > 1)
-        return run_refuse(run, err, "%zu of %zu nodes would be cordoned, and actions.max_unschedulable_percent is %lld", closed,
-                          nodes.count, (long long)run->config->actions.max_unschedulable_percent);
+    if (closed * 100 > (size_t)run->config->actions.max_unschedulable_percent * nodes.count &&
+        nodes.count > 1 && closed > 1)
+        return run_refuse(run, err,
+                          "%zu of %zu nodes would be cordoned, and actions.max_unschedulable_percent is %lld",
+                          closed, nodes.count, (long long)run->config->actions.max_unschedulable_percent);
     if (!drains || !run->executor->own_pod[0])
         return true;
-    struct k8s_object *own = run_get(run, &k8s_pods, run->executor->own_namespace, run->executor->own_pod, NULL);
+    struct k8s_object *own =
+        run_get(run, &k8s_pods, run->executor->own_namespace, run->executor->own_pod, NULL);
     return !own || strcmp(k8s_text_at(own->root, "/spec/nodeName"), name) != 0 ||
            run_refuse(run, err, "node %s is the one we run on", name);
 }
@@ -77,12 +80,15 @@ const char *pod_reason_to_stay(yyjson_val *pod)
 
 static bool check_pod(struct run *run, yyjson_val *pod, struct error **err)
 {
-    const char *namespace = k8s_text_at(pod, "/metadata/namespace"), *name = k8s_text_at(pod, "/metadata/name");
+    const char *namespace = k8s_text_at(pod, "/metadata/namespace"),
+               *name = k8s_text_at(pod, "/metadata/name");
     if (!k8s_controller_of(pod))
-        return run_refuse(run, err, "pod %s/%s on it has no controller: evicted, it would be gone", namespace, name);
+        return run_refuse(run, err, "pod %s/%s on it has no controller: evicted, it would be gone", namespace,
+                          name);
     if (has_local_data(pod) && strcmp(run_text(run, "delete_emptydir_data"), "true") != 0)
-        return run_refuse(run, err, "pod %s/%s on it keeps data in an emptyDir: delete_emptydir_data=true would lose it",
-                          namespace, name);
+        return run_refuse(
+            run, err, "pod %s/%s on it keeps data in an emptyDir: delete_emptydir_data=true would lose it",
+            namespace, name);
     return true;
 }
 
@@ -100,7 +106,8 @@ bool plan_drain_node(struct run *run, struct error **err)
     struct k8s_list pods;
     int64_t timeout_ms = 0;
     size_t stay = 0;
-    const char *fields = run_printf(run, "spec.nodeName=%s,status.phase!=Succeeded,status.phase!=Failed", run->row.name);
+    const char *fields =
+        run_printf(run, "spec.nodeName=%s,status.phase!=Succeeded,status.phase!=Failed", run->row.name);
     run_number(run, "timeout", &timeout_ms);
     if (!plan_cordon(run, run->target.object->root, true, err) ||
         !run_list(run, &k8s_pods, NULL, NULL, fields, &pods, err))
@@ -114,7 +121,8 @@ bool plan_drain_node(struct run *run, struct error **err)
             return false;
         add_eviction(run, pods.items[i], timeout_ms);
     }
-    run->row.details = json_with(run->arena, run->row.details, "/pods_that_stay", run_printf(run, "%zu", stay));
+    run->row.details =
+        json_with(run->arena, run->row.details, "/pods_that_stay", run_printf(run, "%zu", stay));
     return true;
 }
 
@@ -126,11 +134,13 @@ static bool restart_by_deleting(struct run *run, struct error **err)
     if (!run_pods(run, &pods, err))
         return false;
     for (size_t i = 0; i < pods.count; i++) {
-        struct step *step = step_add(run, STEP_DELETE, &k8s_pods, pods.items[i],
-                                     run_printf(run, "delete pod %s on %s", k8s_text_at(pods.items[i], "/metadata/name"),
-                                                k8s_text_at(pods.items[i], "/spec/nodeName")));
+        struct step *step =
+            step_add(run, STEP_DELETE, &k8s_pods, pods.items[i],
+                     run_printf(run, "delete pod %s on %s", k8s_text_at(pods.items[i], "/metadata/name"),
+                                k8s_text_at(pods.items[i], "/spec/nodeName")));
         step->wait = WAIT_GONE;
-        struct step *ready = step_add(run, STEP_WAIT, run->target.resource, run->target.object->root, "wait until its successor runs");
+        struct step *ready = step_add(run, STEP_WAIT, run->target.resource, run->target.object->root,
+                                      "wait until its successor runs");
         ready->wait = WAIT_ROLLED_OUT;
         run->affected++;
     }

@@ -5,8 +5,9 @@
 
 static bool is_secret_word(struct str line, size_t at)
 {
-    static const char *const secrets[] = { "password", "passwd", "secret", "token", "apikey", "api_key", "api-key",
-                                         "authorization", "bearer", "private_key", "access_key", "credential" };
+    static const char *const secrets[] = { "password", "passwd",      "secret",     "token",
+                                           "apikey",   "api_key",     "api-key",    "authorization",
+                                           "bearer",   "private_key", "access_key", "credential" };
     for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
         if (str_eq_nocase(str_slice(line, at, at + strlen(secrets[i])), str_of(secrets[i])))
             return true;
@@ -45,18 +46,22 @@ void redact(struct strbuf *out, struct str text)
 
 /* ---- collect_diagnostics */
 
-static void add_log(struct run *run, struct strbuf *out, const char *namespace, const char *pod, const char *container,
-                    bool previous, unsigned lines)
+static void add_log(struct run *run, struct strbuf *out, const char *namespace, const char *pod,
+                    const char *container, bool previous, unsigned lines)
 {
     AUTO(strbuf) struct strbuf text = { 0 }, clean = { 0 };
     struct k8s_ref ref = { &k8s_pods, namespace, pod, NULL };
-    struct k8s_log_options options = { .container = container, .previous = previous, .timestamps = true,
-                                       .tail_lines = lines, .max_bytes = 32 * 1024 };
+    struct k8s_log_options options = { .container = container,
+                                       .previous = previous,
+                                       .timestamps = true,
+                                       .tail_lines = lines,
+                                       .max_bytes = 32 * 1024 };
     if (!k8s_log(run->k8s, &ref, &options, &text, NULL) || !text.len || out->len > EXECUTOR_FINDINGS_MAX)
         return;
     redact(&clean, strbuf_str(&text));
-    strbuf_addf(out, "%s{\"pod\":\"%s\",\"container\":\"%s\",\"previous\":%s,\"log\":", out->len > 1 ? "," : "", pod, container,
-                previous ? "true" : "false");
+    strbuf_addf(out,
+                "%s{\"pod\":\"%s\",\"container\":\"%s\",\"previous\":%s,\"log\":", out->len > 1 ? "," : "",
+                pod, container, previous ? "true" : "false");
     strbuf_add_json(out, strbuf_str(&clean));
     strbuf_add_char(out, '}');
 }
@@ -76,60 +81,122 @@ static void add_logs(struct run *run, struct strbuf *out)
             logged++;
             yyjson_arr_iter containers = yyjson_arr_iter_with(k8s_at(pod, "/status/containerStatuses"));
             while ((container = yyjson_arr_iter_next(&containers))) {
-                const char *namespace = k8s_text_at(pod, "/metadata/namespace"), *name = k8s_text_at(pod, "/metadata/name");
+                const char *namespace = k8s_text_at(pod, "/metadata/namespace"),
+                           *name = k8s_text_at(pod, "/metadata/name");
                 add_log(run, out, namespace, name, k8s_text_at(container, "/name"), false, (unsigned)lines);
                 if (k8s_int_at(container, "/restartCount", 0) > 0)
-                    add_log(run, out, namespace, name, k8s_text_at(container, "/name"), true, (unsigned)lines);
+                    add_log(run, out, namespace, name, k8s_text_at(container, "/name"), true,
+                            (unsigned)lines);
             }
         }
 }
 
 static bool has_pods(const char *kind)
 {
-    static const char *const kinds[] = { "Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "DeploymentConfig" };
+    static const char *const kinds[] = { "Pod",       "Deployment", "ReplicaSet",      "StatefulSet",
+                                         "DaemonSet", "Job",        "DeploymentConfig" };
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (strcmp(kind, kinds[i]) == 0)
             return true;
     return false;
 }
 
+/* What its events say, the newest last. */
+static bool add_events(struct run *run, yyjson_mut_doc *doc, yyjson_mut_val *out, struct error **err)
+{
+    enum { EVENTS_MAX = 50, MESSAGE_MAX = 1000 };
+    static const char *const fields[] = { "type", "reason", "message", "lastTimestamp", "count" };
+    struct k8s_list events;
+    if (!run_list(run, &k8s_events, run->row.namespace[0] ? run->row.namespace : NULL, NULL,
+                  run_printf(run, "involvedObject.name=%s", run->row.name), &events, err))
+        return false;
+    for (size_t i = events.count > EVENTS_MAX ? events.count - EVENTS_MAX : 0; i < events.count; i++) {
+        yyjson_mut_val *event = yyjson_mut_arr_add_obj(doc, out);
+        for (size_t f = 0; f < ARRAY_LEN(fields); f++) {
+            yyjson_val *value = yyjson_obj_get(events.items[i], fields[f]);
+            AUTO(strbuf) struct strbuf clean = { 0 };
+            if (yyjson_is_str(value))
+                redact(&clean, str_slice(str_of(yyjson_get_str(value)), 0, MESSAGE_MAX));
+            if (value)
+                yyjson_mut_obj_add(event, yyjson_mut_str(doc, fields[f]),
+                                   yyjson_is_str(value)
+                                       ? yyjson_mut_strncpy(doc, clean.ptr ? clean.ptr : "", clean.len)
+                                       : yyjson_val_mut_copy(doc, value));
+        }
+    }
+    return true;
+}
+
+static void add_pods(struct run *run, yyjson_mut_doc *doc, yyjson_mut_val *out)
+{
+    enum { PODS_MAX = 30 };
+    static const char *const parts[] = { "/status/phase",
+                                         "/status/reason",
+                                         "/status/message",
+                                         "/status/conditions",
+                                         "/status/containerStatuses",
+                                         "/spec/nodeName" };
+    struct k8s_list pods = { 0 };
+    if (!has_pods(run->row.kind) || !run_pods(run, &pods, NULL))
+        return;
+    for (size_t i = 0; i < pods.count && i < PODS_MAX; i++) {
+        yyjson_mut_val *pod = yyjson_mut_arr_add_obj(doc, out);
+        yyjson_mut_obj_add_strcpy(doc, pod, "name", k8s_text_at(pods.items[i], "/metadata/name"));
+        for (size_t p = 0; p < ARRAY_LEN(parts); p++) {
+            yyjson_val *value = k8s_at(pods.items[i], parts[p]);
+            if (value)
+                yyjson_mut_obj_add(pod, yyjson_mut_str(doc, strrchr(parts[p], '/') + 1),
+                                   yyjson_val_mut_copy(doc, value));
+        }
+    }
+}
+
 bool plan_collect_diagnostics(struct run *run, struct error **err)
 {
-    struct k8s_ref ref = { run->target.resource, run->target.namespace, run->target.name, NULL };
-    struct k8s_facts *facts = ARENA_NEW(run->arena, struct k8s_facts);
-    AUTO(strbuf) struct strbuf out = { 0 }, logs = { 0 };
-    if (!k8s_describe(run->k8s, NULL, run->arena, &ref, 0, facts, err))
+    yyjson_mut_doc *doc = json_doc(run->arena);
+    yyjson_mut_val *found = yyjson_mut_obj(doc);
+    yyjson_val *status = k8s_at(run->target.object->root, "/status");
+    AUTO(strbuf) struct strbuf logs = { 0 };
+    if (status)
+        yyjson_mut_obj_add(found, yyjson_mut_str(doc, "status"), yyjson_val_mut_copy(doc, status));
+    if (!add_events(run, doc, yyjson_mut_obj_add_arr(doc, found, "events"), err))
         return false;
-    strbuf_add_text(&out, "{\"state\":");
-    k8s_facts_write(&out, facts);
+    add_pods(run, doc, yyjson_mut_obj_add_arr(doc, found, "pods"));
     strbuf_add_char(&logs, '[');
     if (has_pods(run->row.kind))
         add_logs(run, &logs);
-    strbuf_addf(&out, ",\"logs\":%s]}", logs.ptr);
-    run->findings = arena_text(run->arena, strbuf_str(&out));
-    run->message = facts->summary && facts->summary[0] ? arena_strdup(run->arena, facts->summary) : "diagnostics collected";
+    strbuf_add_char(&logs, ']');
+    run->findings = json_with(run->arena, json_mut_text(run->arena, found), "/logs",
+                              arena_text(run->arena, strbuf_str(&logs)));
+    run->message =
+        run_printf(run, "status, events, pods and logs of %s %s collected", run->row.kind, run->row.name);
     return true;
 }
 
 /* ---- enable_debug_mode */
 
-static const char *const level_names[] = { "LOG_LEVEL", "LOGLEVEL", "LOGGING_LEVEL", "LOG_LEVEL_ROOT", "RUST_LOG",
-                                           "GLOG_LEVEL", "DEBUG_LEVEL" };
+static const char *const level_names[] = { "LOG_LEVEL", "LOGLEVEL",   "LOGGING_LEVEL", "LOG_LEVEL_ROOT",
+                                           "RUST_LOG",  "GLOG_LEVEL", "DEBUG_LEVEL" };
 
 static bool plan_env(struct run *run, yyjson_val *container, const char *variable, const char *level)
 {
     yyjson_val *object = run->target.object->root;
     const char *name = k8s_text_at(container, "/name");
-    struct step *step = step_add(run, STEP_PATCH, run->target.resource, object, run_printf(run, "%s=%s in container %s", variable, level, name));
-    const char *path = run_printf(run, "/spec/template/spec/containers[name=%s]/env[name=%s]/value", name, variable);
-    const char *const form = "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":%s,\"env\":[{\"name\":%s,\"value\":%s}]}]}}}}";
+    struct step *step = step_add(run, STEP_PATCH, run->target.resource, object,
+                                 run_printf(run, "%s=%s in container %s", variable, level, name));
+    const char *path =
+        run_printf(run, "/spec/template/spec/containers[name=%s]/env[name=%s]/value", name, variable);
+    const char *const form =
+        "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":%s,\"env\":[{\"name\":%s,\"value\":%s}]}]}}}}";
     step_field(run, step, object, path, json_quote(run->arena, level));
     step->patch = K8S_PATCH_STRATEGIC;
     step->annotate = ANNOTATE_OURS;
-    step->body = run_printf(run, form, json_quote(run->arena, name), json_quote(run->arena, variable), json_quote(run->arena, level));
+    step->body = run_printf(run, form, json_quote(run->arena, name), json_quote(run->arena, variable),
+                            json_quote(run->arena, level));
     step_undo_by_fields(run, step);
     step->undo->patch = K8S_PATCH_STRATEGIC;
-    step->undo->body = run_printf(run, form, json_quote(run->arena, name), json_quote(run->arena, variable), step->fields[0].before);
+    step->undo->body = run_printf(run, form, json_quote(run->arena, name), json_quote(run->arena, variable),
+                                  step->fields[0].before);
     step_look(run, step, object);
     run->affected = k8s_int_at(object, "/spec/replicas", 1);
     return true;
@@ -149,7 +216,8 @@ static bool find_env(struct run *run, yyjson_val *containers, const char *level)
 }
 
 /* The level stands in a ConfigMap that the workload takes its environment from: changed there, and the pods restarted. */
-static bool plan_config_map(struct run *run, const char *name, const char *level, bool *found, struct error **err)
+static bool plan_config_map(struct run *run, const char *name, const char *level, bool *found,
+                            struct error **err)
 {
     AUTO(error) struct error *why = NULL;
     struct k8s_object *map = run_get(run, &k8s_configmaps, run->row.namespace, name, &why);
@@ -165,7 +233,8 @@ static bool plan_config_map(struct run *run, const char *name, const char *level
             continue;
         if (!run_check_owner_of(run, &k8s_configmaps, map->root, path, err))
             return false;
-        struct step *step = step_add(run, STEP_PATCH, &k8s_configmaps, map->root, run_printf(run, "%s=%s in ConfigMap %s", level_names[i], level, name));
+        struct step *step = step_add(run, STEP_PATCH, &k8s_configmaps, map->root,
+                                     run_printf(run, "%s=%s in ConfigMap %s", level_names[i], level, name));
         step_field(run, step, map->root, path, json_quote(run->arena, level));
         step_body_of_fields(run, step);
         step->annotate = ANNOTATE_OURS;
@@ -179,7 +248,8 @@ static bool plan_config_map(struct run *run, const char *name, const char *level
     return true;
 }
 
-static bool find_config_map(struct run *run, yyjson_val *containers, const char *level, bool *found, struct error **err)
+static bool find_config_map(struct run *run, yyjson_val *containers, const char *level, bool *found,
+                            struct error **err)
 {
     yyjson_val *container, *source;
     yyjson_arr_iter list = yyjson_arr_iter_with(containers);
@@ -205,10 +275,12 @@ bool plan_enable_debug_mode(struct run *run, struct error **err)
     if (find_env(run, containers, level))
         return true;
     return find_config_map(run, containers, level, &found, err) &&
-           (found || error_set(err, ERROR_UNSUPPORTED,
-                               "nothing in %s %s/%s reads a log level that we know: no LOG_LEVEL in its environment or in a "
-                               "ConfigMap of it",
-                               run->row.kind, run->row.namespace, run->row.name));
+           (found ||
+            error_set(
+                err, ERROR_UNSUPPORTED,
+                "nothing in %s %s/%s reads a log level that we know: no LOG_LEVEL in its environment or in a "
+                "ConfigMap of it",
+                run->row.kind, run->row.namespace, run->row.name));
 }
 
 /* ---- create_heap_dump */
@@ -217,7 +289,10 @@ static const struct {
     const char *runtime, *words, *command[8]; /* FILE stands for the dump's path */
     const char *suffix;
 } runtimes[] = {
-    { "jvm", "java jdk jre openjdk tomcat spring kafka elasticsearch cassandra", { "jcmd", "1", "GC.heap_dump", "FILE" }, "hprof" },
+    { "jvm",
+      "java jdk jre openjdk tomcat spring kafka elasticsearch cassandra",
+      { "jcmd", "1", "GC.heap_dump", "FILE" },
+      "hprof" },
     { "dotnet", "dotnet aspnet", { "dotnet-gcdump", "collect", "-p", "1", "-o", "FILE" }, "gcdump" },
     { "python", "python django flask gunicorn", { "py-spy", "dump", "--pid", "1" }, NULL },
     { "node", "node npm", { "kill", "-USR2", "1" }, NULL },
@@ -243,21 +318,27 @@ bool plan_create_heap_dump(struct run *run, struct error **err)
     yyjson_val *pod = run->target.object->root;
     const char *name = run_text(run, "container"), *path = run_text(run, "dump_path");
     name = name[0] ? name : run_label(run, "container");
-    yyjson_val *container = name[0] ? k8s_find(pod, "/spec/containers", "name", name) : yyjson_arr_get_first(k8s_at(pod, "/spec/containers"));
+    yyjson_val *container = name[0] ? k8s_find(pod, "/spec/containers", "name", name)
+                                    : yyjson_arr_get_first(k8s_at(pod, "/spec/containers"));
     if (!container)
         return run_refuse(run, err, "pod %s has no container %s", run->row.name, name);
     if (strcmp(k8s_text_at(pod, "/status/phase"), "Running") != 0)
-        return run_refuse(run, err, "pod %s is %s: there is no process to dump", run->row.name, k8s_text_at(pod, "/status/phase"));
+        return run_refuse(run, err, "pod %s is %s: there is no process to dump", run->row.name,
+                          k8s_text_at(pod, "/status/phase"));
     size_t i = runtime_of(run, k8s_text_at(container, "/image"));
     if (i == ARRAY_LEN(runtimes))
-        return error_set(err, ERROR_UNSUPPORTED, "the runtime of image %s is not known: say it, runtime=jvm|node|dotnet|python|go",
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "the runtime of image %s is not known: say it, runtime=jvm|node|dotnet|python|go",
                          k8s_text_at(container, "/image"));
-    const char *file = run_printf(run, "%s/%s.%s", path, run->row.id, runtimes[i].suffix ? runtimes[i].suffix : "dump");
+    const char *file =
+        run_printf(run, "%s/%s.%s", path, run->row.id, runtimes[i].suffix ? runtimes[i].suffix : "dump");
     const char **command = ARENA_ARRAY(run->arena, const char *, 9);
     for (size_t w = 0; w < 8 && runtimes[i].command[w]; w++)
         command[w] = strcmp(runtimes[i].command[w], "FILE") ? runtimes[i].command[w] : file;
-    plan_exec(run, pod, k8s_text_at(container, "/name"), run_printf(run, "dump the heap (%s)", runtimes[i].runtime), command);
+    plan_exec(run, pod, k8s_text_at(container, "/name"),
+              run_printf(run, "dump the heap (%s)", runtimes[i].runtime), command);
     if (runtimes[i].suffix)
-        run->message = run_printf(run, "the dump is %s in container %s: it may hold secrets", file, k8s_text_at(container, "/name"));
+        run->message = run_printf(run, "the dump is %s in container %s: it may hold secrets", file,
+                                  k8s_text_at(container, "/name"));
     return true;
 }

@@ -20,7 +20,8 @@ static int64_t step_towards(int64_t present, int64_t target, int64_t lower)
     return MAX(target, lower);
 }
 
-static bool plan_container(struct run *run, yyjson_val *container, yyjson_val *recommended, struct error **err)
+static bool plan_container(struct run *run, yyjson_val *container, yyjson_val *recommended,
+                           struct error **err)
 {
     static const struct {
         const char *name;
@@ -41,9 +42,11 @@ static bool plan_container(struct run *run, yyjson_val *container, yyjson_val *r
         target = step_towards(present, target + target * headroom / 100, lower);
         target = (target + kinds[i].unit - 1) / kinds[i].unit * kinds[i].unit;
         quantity_format(target, kinds[i].style, text);
-        requests = json_with(run->arena, requests, run_printf(run, "/%s", kinds[i].name), json_quote(run->arena, text));
+        requests = json_with(run->arena, requests, run_printf(run, "/%s", kinds[i].name),
+                             json_quote(run->arena, text));
         if (limit && target > limit)
-            limits = json_with(run->arena, limits, run_printf(run, "/%s", kinds[i].name), json_quote(run->arena, text));
+            limits = json_with(run->arena, limits, run_printf(run, "/%s", kinds[i].name),
+                               json_quote(run->arena, text));
     }
     return plan_resources(run, container, requests, limits, err);
 }
@@ -56,20 +59,23 @@ bool plan_optimize_resources(struct run *run, struct error **err)
         return false;
     yyjson_val *vpa = vpa_of(run, &vpas), *item;
     if (!vpa)
-        return run_refuse(run, err, "no VerticalPodAutoscaler recommends anything for %s %s/%s", run->row.kind, run->row.namespace,
-                          run->row.name);
+        return run_refuse(run, err, "no VerticalPodAutoscaler recommends anything for %s %s/%s",
+                          run->row.kind, run->row.namespace, run->row.name);
     const char *mode = k8s_text_at(vpa, "/spec/updatePolicy/updateMode"), *only = run_text(run, "container");
     if (strcmp(mode, "Off") && strcmp(mode, "Initial"))
-        return run_refuse(run, err, "VerticalPodAutoscaler %s sets them itself (updateMode %s)", k8s_text_at(vpa, "/metadata/name"),
-                          mode[0] ? mode : "Auto");
-    yyjson_arr_iter items = yyjson_arr_iter_with(k8s_at(vpa, "/status/recommendation/containerRecommendations"));
+        return run_refuse(run, err, "VerticalPodAutoscaler %s sets them itself (updateMode %s)",
+                          k8s_text_at(vpa, "/metadata/name"), mode[0] ? mode : "Auto");
+    yyjson_arr_iter items =
+        yyjson_arr_iter_with(k8s_at(vpa, "/status/recommendation/containerRecommendations"));
     while ((item = yyjson_arr_iter_next(&items))) {
         const char *name = k8s_text_at(item, "/containerName");
-        yyjson_val *container = k8s_find(run->target.object->root, "/spec/template/spec/containers", "name", name);
+        yyjson_val *container =
+            k8s_find(run->target.object->root, "/spec/template/spec/containers", "name", name);
         if (container && (!only[0] || !strcmp(only, name)) && !plan_container(run, container, item, err))
             return false;
     }
-    return run->steps_len || run_refuse(run, err, "VerticalPodAutoscaler %s has no recommendation yet", k8s_text_at(vpa, "/metadata/name"));
+    return run->steps_len || run_refuse(run, err, "VerticalPodAutoscaler %s has no recommendation yet",
+                                        k8s_text_at(vpa, "/metadata/name"));
 }
 
 /* ---- migrate_workload */
@@ -83,7 +89,8 @@ static bool check_node(struct run *run, const char *name, struct error **err)
         error_move(err, &why);
         return error_wrap(err, "target_node");
     }
-    if (k8s_bool_at(node->root, "/spec/unschedulable") || strcmp(k8s_condition(node->root, "Ready", NULL, NULL), "True"))
+    if (k8s_bool_at(node->root, "/spec/unschedulable") ||
+        strcmp(k8s_condition(node->root, "Ready", NULL, NULL), "True"))
         return run_refuse(run, err, "node %s takes no pods: it is cordoned or not ready", name);
     return true;
 }
@@ -103,7 +110,9 @@ static bool check_volumes(struct run *run, yyjson_val *spec, const char *namespa
         if (pv_name[0] && !pv)
             return false;
         if (pv && k8s_at(pv->root, "/spec/nodeAffinity"))
-            return run_refuse(run, err, "volume %s of claim %s can only be used where it is: it would pin the pods", pv_name, name);
+            return run_refuse(run, err,
+                              "volume %s of claim %s can only be used where it is: it would pin the pods",
+                              pv_name, name);
     }
     return true;
 }
@@ -112,10 +121,12 @@ static bool pin_to(struct run *run, const char *node, struct error **err)
 {
     yyjson_val *object = run->target.object->root;
     const char *path = "/spec/template/spec/nodeSelector/kubernetes.io~1hostname";
-    if (!check_node(run, node, err) || !check_volumes(run, k8s_at(object, "/spec/template/spec"), run->row.namespace, err) ||
+    if (!check_node(run, node, err) ||
+        !check_volumes(run, k8s_at(object, "/spec/template/spec"), run->row.namespace, err) ||
         !run_check_owner(run, "/spec/template/spec/nodeSelector", err))
         return false;
-    struct step *step = step_add(run, STEP_PATCH, run->target.resource, object, run_printf(run, "move the pods to node %s", node));
+    struct step *step = step_add(run, STEP_PATCH, run->target.resource, object,
+                                 run_printf(run, "move the pods to node %s", node));
     step_field(run, step, object, path, json_quote(run->arena, node));
     step_body_of_fields(run, step);
     step->annotate = ANNOTATE_OURS;
@@ -135,7 +146,8 @@ static struct step *uncordon(struct run *run, const struct step *cordon)
 }
 
 /* Away from a node: closed for as long as its pods need to find another. */
-static bool move_away(struct run *run, yyjson_val *const *pods, size_t count, const char *node_name, struct error **err)
+static bool move_away(struct run *run, yyjson_val *const *pods, size_t count, const char *node_name,
+                      struct error **err)
 {
     struct k8s_object *node = run_get(run, &k8s_nodes, NULL, node_name, err);
     if (!node || !plan_cordon(run, node->root, false, err))
@@ -146,7 +158,8 @@ static bool move_away(struct run *run, yyjson_val *const *pods, size_t count, co
             continue;
         if (!check_volumes(run, k8s_at(pods[i], "/spec"), run->row.namespace, err))
             return false;
-        step_add(run, STEP_EVICT, &k8s_pods, pods[i], run_printf(run, "evict pod %s", k8s_text_at(pods[i], "/metadata/name")));
+        step_add(run, STEP_EVICT, &k8s_pods, pods[i],
+                 run_printf(run, "evict pod %s", k8s_text_at(pods[i], "/metadata/name")));
         run->affected++;
     }
     if (cordon->state == STEP_ALREADY)
@@ -186,7 +199,8 @@ bool plan_migrate_workload(struct run *run, struct error **err)
     if (strcmp(run->row.kind, "Node") == 0)
         return run_refuse(run, err, "to empty a whole node, use drain_node");
     if (node[0] && strcmp(run->row.kind, "Pod") == 0)
-        return run_refuse(run, err, "one pod cannot be sent to a node: name its Deployment, or leave target_node out");
+        return run_refuse(run, err,
+                          "one pod cannot be sent to a node: name its Deployment, or leave target_node out");
     if (node[0])
         return pin_to(run, node, err);
     if (!run_pods(run, &pods, err))

@@ -10,10 +10,12 @@ static void isolate(struct run *run)
     const char *name = run_object_name(run, "quarantine");
     struct step *step = step_add_named(run, STEP_CREATE, &k8s_network_policies, run->row.namespace, name,
                                        "a NetworkPolicy that lets nothing in or out");
-    step->body = run_printf(run,
-                            "{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\",\"metadata\":{\"name\":%s,\"namespace\":%s},"
-                            "\"spec\":{\"podSelector\":{\"matchLabels\":{\"" QUARANTINE "\":\"%s\"}},\"policyTypes\":[\"Ingress\",\"Egress\"]}}",
-                            json_quote(run->arena, name), json_quote(run->arena, run->row.namespace), run->row.id);
+    step->body = run_printf(
+        run,
+        "{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\",\"metadata\":{\"name\":%s,\"namespace\":%s},"
+        "\"spec\":{\"podSelector\":{\"matchLabels\":{\"" QUARANTINE
+        "\":\"%s\"}},\"policyTypes\":[\"Ingress\",\"Egress\"]}}",
+        json_quote(run->arena, name), json_quote(run->arena, run->row.namespace), run->row.id);
     step->annotate = ANNOTATE_OURS;
     step_undo_by_delete(run, step);
 }
@@ -30,8 +32,10 @@ static bool keeps_labels(yyjson_val *pod)
 static void relabel(struct run *run, yyjson_val *pod)
 {
     yyjson_val *labels = k8s_at(pod, "/metadata/labels"), *key;
-    struct step *step = step_add(run, STEP_PATCH, &k8s_pods, pod, "mark the pod, and take it out of Services and its controller");
-    const char *want = keeps_labels(pod) && labels ? json_text(run->arena, labels) : "{}", *body = "{}", *back = "{}";
+    struct step *step = step_add(run, STEP_PATCH, &k8s_pods, pod,
+                                 "mark the pod, and take it out of Services and its controller");
+    const char *want = keeps_labels(pod) && labels ? json_text(run->arena, labels) : "{}", *body = "{}",
+               *back = "{}";
     yyjson_obj_iter keys = yyjson_obj_iter_with(labels);
     while ((key = yyjson_obj_iter_next(&keys))) {
         AUTO(strbuf) struct strbuf path = { 0 };
@@ -42,8 +46,10 @@ static void relabel(struct run *run, yyjson_val *pod)
             body = json_with(run->arena, body, path.ptr, "null");
         back = json_with(run->arena, back, path.ptr, json_text(run->arena, yyjson_obj_iter_get_val(key)));
     }
-    const char *mark = json_quote(run->arena, run->row.id), *path = "/metadata/labels/prometheus-alerts-slm.io~1quarantine";
-    step_field(run, step, pod, "/metadata/labels", json_with(run->arena, want, "/prometheus-alerts-slm.io~1quarantine", mark));
+    const char *mark = json_quote(run->arena, run->row.id),
+               *path = "/metadata/labels/prometheus-alerts-slm.io~1quarantine";
+    step_field(run, step, pod, "/metadata/labels",
+               json_with(run->arena, want, "/prometheus-alerts-slm.io~1quarantine", mark));
     step->body = json_with(run->arena, body, path, mark);
     step->patch = K8S_PATCH_MERGE;
     step->annotate = ANNOTATE_OURS;
@@ -61,8 +67,8 @@ bool plan_quarantine_pod(struct run *run, struct error **err)
         return true;
     }
     if (k8s_annotation(pod, "kubernetes.io/config.mirror")[0] || k8s_bool_at(pod, "/spec/hostNetwork"))
-        return run_refuse(run, err, "pod %s/%s uses its node's network: a NetworkPolicy would not hold it", run->row.namespace,
-                          run->row.name);
+        return run_refuse(run, err, "pod %s/%s uses its node's network: a NetworkPolicy would not hold it",
+                          run->row.namespace, run->row.name);
     isolate(run); /* first: there is no moment in which it is free and unwatched */
     relabel(run, pod);
     run->affected = 1;
@@ -114,7 +120,8 @@ static bool wait_for_secret(struct run *run, const char *secret, struct error **
     struct k8s_object *object = run_get(run, &k8s_secrets, run->row.namespace, secret, err);
     if (!object)
         return false;
-    struct step *step = step_add(run, STEP_WAIT, &k8s_secrets, object->root, run_printf(run, "wait until Secret %s is renewed", secret));
+    struct step *step = step_add(run, STEP_WAIT, &k8s_secrets, object->root,
+                                 run_printf(run, "wait until Secret %s is renewed", secret));
     step->wait = WAIT_CHANGED;
     return true;
 }
@@ -134,11 +141,13 @@ static bool renew_certificate(struct run *run, yyjson_val *certificate, struct e
     while ((condition = yyjson_arr_iter_next(&conditions)))
         if (strcmp(k8s_text_at(condition, "/type"), "Issuing") != 0)
             yyjson_mut_arr_append(list, yyjson_val_mut_copy(doc, condition));
-    const char *issuing = run_printf(run,
-                                     "{\"type\":\"Issuing\",\"status\":\"True\",\"reason\":\"ManuallyTriggered\",\"message\":\"execution %s\","
-                                     "\"lastTransitionTime\":\"%s\"}",
-                                     run->row.id, now);
-    yyjson_mut_arr_append(list, yyjson_val_mut_copy(doc, yyjson_doc_get_root(json_read(run->arena, issuing))));
+    const char *issuing = run_printf(
+        run,
+        "{\"type\":\"Issuing\",\"status\":\"True\",\"reason\":\"ManuallyTriggered\",\"message\":\"execution %s\","
+        "\"lastTransitionTime\":\"%s\"}",
+        run->row.id, now);
+    yyjson_mut_arr_append(list,
+                          yyjson_val_mut_copy(doc, yyjson_doc_get_root(json_read(run->arena, issuing))));
     struct step *step = step_add(run, STEP_PATCH, resource, certificate, "ask cert-manager to issue it anew");
     step->subresource = "status";
     step_field(run, step, certificate, "/status/conditions", json_mut_text(run->arena, list));
@@ -152,8 +161,10 @@ static bool renew_external(struct run *run, yyjson_val *external, struct error *
     const struct k8s_resource *resource = run_served(run, &k8s_external_secrets, err);
     if (!resource)
         return false;
-    struct step *step = step_add(run, STEP_PATCH, resource, external, "ask External Secrets to fetch it anew");
-    step_field(run, step, external, "/metadata/annotations/force-sync", json_quote(run->arena, run_printf(run, "%lld", (long long)run->row.created_at)));
+    struct step *step =
+        step_add(run, STEP_PATCH, resource, external, "ask External Secrets to fetch it anew");
+    step_field(run, step, external, "/metadata/annotations/force-sync",
+               json_quote(run->arena, run_printf(run, "%lld", (long long)run->row.created_at)));
     step_body_of_fields(run, step);
     step->annotate = ANNOTATE_OURS;
     const char *secret = k8s_text_at(external, "/spec/target/name");
@@ -166,13 +177,16 @@ static bool renew_plain(struct run *run, yyjson_val *secret, struct error **err)
 {
     const char *keys = k8s_annotation(secret, "prometheus-alerts-slm.io/rotate-keys");
     if (!keys[0])
-        return run_refuse(run, err,
-                          "Secret %s/%s belongs to neither cert-manager nor External Secrets, and no annotation "
-                          "prometheus-alerts-slm.io/rotate-keys names keys that may get random values",
-                          run->row.namespace, run->row.name);
+        return run_refuse(
+            run, err,
+            "Secret %s/%s belongs to neither cert-manager nor External Secrets, and no annotation "
+            "prometheus-alerts-slm.io/rotate-keys names keys that may get random values",
+            run->row.namespace, run->row.name);
     if (k8s_bool_at(secret, "/immutable"))
-        return run_refuse(run, err, "Secret %s/%s is immutable: make a new one and point to it", run->row.namespace, run->row.name);
-    struct step *step = step_add(run, STEP_PATCH, &k8s_secrets, secret, run_printf(run, "new random values for %s", keys));
+        return run_refuse(run, err, "Secret %s/%s is immutable: make a new one and point to it",
+                          run->row.namespace, run->row.name);
+    struct step *step =
+        step_add(run, STEP_PATCH, &k8s_secrets, secret, run_printf(run, "new random values for %s", keys));
     step->patch = K8S_PATCH_MERGE;
     step->annotate = ANNOTATE_OURS;
     step->secret = true;
@@ -193,7 +207,8 @@ bool plan_rotate_secrets(struct run *run, struct error **err)
         return (found = run_get(run, &k8s_certificates, run->row.namespace, certificate, err)) &&
                renew_certificate(run, found->root, err);
     if (owner && !strcmp(k8s_text_at(owner, "/kind"), "ExternalSecret"))
-        return (found = run_get(run, &k8s_external_secrets, run->row.namespace, k8s_text_at(owner, "/name"), err)) &&
+        return (found = run_get(run, &k8s_external_secrets, run->row.namespace, k8s_text_at(owner, "/name"),
+                                err)) &&
                renew_external(run, found->root, err);
     return renew_plain(run, object, err);
 }
@@ -215,10 +230,22 @@ static bool is_recent(struct run *run, yyjson_val *item)
     return at >= clock_utc_ms() - since_ms;
 }
 
-static void add_finding(struct run *run, yyjson_mut_doc *doc, yyjson_mut_val *list, yyjson_val *item, bool event)
+static void add_finding(struct run *run, yyjson_mut_doc *doc, yyjson_mut_val *list, yyjson_val *item,
+                        bool event)
 {
-    static const char *const of_event[] = { "/type", "/reason", "/message", "/lastTimestamp", "/count", "/source", "/reportingComponent", "/involvedObject/kind", "/involvedObject/name" };
-    static const char *const of_right[] = { "/metadata/name", "/metadata/namespace", "/metadata/creationTimestamp", "/roleRef", "/subjects", "/rules" };
+    static const char *const of_event[] = { "/type",
+                                            "/reason",
+                                            "/message",
+                                            "/lastTimestamp",
+                                            "/count",
+                                            "/source",
+                                            "/reportingComponent",
+                                            "/involvedObject/kind",
+                                            "/involvedObject/name" };
+    static const char *const of_right[] = {
+        "/metadata/name", "/metadata/namespace", "/metadata/creationTimestamp",
+        "/roleRef",       "/subjects",           "/rules"
+    };
     yyjson_mut_val *found = yyjson_mut_obj(doc);
     const char *const *paths = event ? of_event : of_right;
     size_t count = event ? ARRAY_LEN(of_event) : ARRAY_LEN(of_right);
@@ -230,12 +257,14 @@ static void add_finding(struct run *run, yyjson_mut_doc *doc, yyjson_mut_val *li
             yyjson_mut_obj_add(found, yyjson_mut_strcpy(doc, strrchr(paths[i], '/') + 1),
                                yyjson_mut_strncpy(doc, text.ptr ? text.ptr : "", text.len));
         } else if (value) {
-            yyjson_mut_obj_add(found, yyjson_mut_strcpy(doc, strrchr(paths[i], '/') + 1), yyjson_val_mut_copy(doc, value));
+            yyjson_mut_obj_add(found, yyjson_mut_strcpy(doc, strrchr(paths[i], '/') + 1),
+                               yyjson_val_mut_copy(doc, value));
         }
     }
     yyjson_val *manager = yyjson_arr_get_last(k8s_at(item, "/metadata/managedFields"));
     if (!event && manager)
-        yyjson_mut_obj_add(found, yyjson_mut_str(doc, "last_changed_by"), yyjson_mut_strcpy(doc, k8s_text_at(manager, "/manager")));
+        yyjson_mut_obj_add(found, yyjson_mut_str(doc, "last_changed_by"),
+                           yyjson_mut_strcpy(doc, k8s_text_at(manager, "/manager")));
     yyjson_mut_arr_append(list, found);
     (void)run;
 }
@@ -252,15 +281,17 @@ bool plan_audit_logs(struct run *run, struct error **err)
                     { &k8s_role_bindings, "security rbac all", false },
                     { &k8s_cluster_role_bindings, "security rbac all", true } };
     const char *scope = run_text(run, "scope");
-    const char *namespace = !run->target.resource ? NULL
-                            : !strcmp(run->row.kind, "Namespace") ? run->row.name : run->row.namespace;
+    const char *namespace = !run->target.resource                 ? NULL
+                            : !strcmp(run->row.kind, "Namespace") ? run->row.name
+                                                                  : run->row.namespace;
     yyjson_mut_doc *doc = json_doc(run->arena);
     yyjson_mut_val *findings = yyjson_mut_obj(doc);
     for (size_t s = 0; s < ARRAY_LEN(sources); s++) {
         struct k8s_list list;
         if (!strstr(sources[s].scopes, scope))
             continue;
-        if (!run_list(run, sources[s].resource, sources[s].cluster ? NULL : namespace, NULL, NULL, &list, err))
+        if (!run_list(run, sources[s].resource, sources[s].cluster ? NULL : namespace, NULL, NULL, &list,
+                      err))
             return false;
         yyjson_mut_val *found = yyjson_mut_obj_add_arr(doc, findings, sources[s].resource->plural);
         for (size_t i = 0; i < list.count && yyjson_mut_arr_size(found) < ITEMS_MAX; i++)

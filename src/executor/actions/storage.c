@@ -8,14 +8,18 @@ static bool check_claim(struct run *run, yyjson_val *claim, int64_t wanted, stru
     int64_t capacity = 0;
     const char *class_name = k8s_text_at(claim, "/spec/storageClassName");
     if (strcmp(k8s_text_at(claim, "/status/phase"), "Bound") != 0)
-        return run_refuse(run, err, "claim %s is %s, not Bound", run->row.name, k8s_text_at(claim, "/status/phase"));
+        return run_refuse(run, err, "claim %s is %s, not Bound", run->row.name,
+                          k8s_text_at(claim, "/status/phase"));
     k8s_quantity_at(claim, "/status/capacity/storage", &capacity);
     if (wanted < capacity)
         return run_refuse(run, err, "claim %s has %s already, and volumes cannot shrink", run->row.name,
                           k8s_text_at(claim, "/status/capacity/storage"));
-    struct k8s_object *class = class_name[0] ? run_get(run, &k8s_storage_classes, NULL, class_name, err) : NULL;
+    struct k8s_object *class =
+        class_name[0] ? run_get(run, &k8s_storage_classes, NULL, class_name, err) : NULL;
     if (!class)
-        return class_name[0] ? false : run_refuse(run, err, "claim %s has no StorageClass that could expand it", run->row.name);
+        return class_name[0]
+                   ? false
+                   : run_refuse(run, err, "claim %s has no StorageClass that could expand it", run->row.name);
     return k8s_bool_at(class->root, "/allowVolumeExpansion") ||
            run_refuse(run, err, "StorageClass %s does not allow expansion", class_name);
 }
@@ -36,9 +40,11 @@ bool plan_expand_pvc(struct run *run, struct error **err)
         return run_refuse(run, err, "claim %s asks for %s already", run->row.name,
                           k8s_text_at(claim, "/spec/resources/requests/storage"));
     quantity_format(wanted, QUANTITY_BYTES, text);
-    run->row.parameters = json_with(run->arena, run->row.parameters, "/new_size", json_quote(run->arena, text));
-    struct step *step = step_add(run, STEP_PATCH, &k8s_pvcs, claim,
-                                 run_printf(run, "size %s → %s", k8s_text_at(claim, "/spec/resources/requests/storage"), text));
+    run->row.parameters =
+        json_with(run->arena, run->row.parameters, "/new_size", json_quote(run->arena, text));
+    struct step *step = step_add(
+        run, STEP_PATCH, &k8s_pvcs, claim,
+        run_printf(run, "size %s → %s", k8s_text_at(claim, "/spec/resources/requests/storage"), text));
     step_field(run, step, claim, "/spec/resources/requests/storage", json_quote(run->arena, text));
     step_body_of_fields(run, step);
     step->annotate = ANNOTATE_OURS;
@@ -52,7 +58,8 @@ bool plan_expand_pvc(struct run *run, struct error **err)
 static bool is_below(const char *path, const char *folder)
 {
     size_t len = strlen(folder);
-    return strncmp(path, folder, len) == 0 && (path[len] == '\0' || path[len] == '/' || folder[len - 1] == '/');
+    return strncmp(path, folder, len) == 0 &&
+           (path[len] == '\0' || path[len] == '/' || folder[len - 1] == '/');
 }
 
 static bool check_path(struct run *run, const char *path, struct error **err)
@@ -65,12 +72,14 @@ static bool check_path(struct run *run, const char *path, struct error **err)
 }
 
 /* List, then delete: what `find` printed before is what is gone after. */
-static bool clean_pod(struct run *run, yyjson_val *pod, const char *container, const char *path, struct error **err)
+static bool clean_pod(struct run *run, yyjson_val *pod, const char *container, const char *path,
+                      struct error **err)
 {
     int64_t age_ms = 0;
     run_number(run, "older_than", &age_ms);
     const char *older = run_printf(run, "+%lld", (long long)(age_ms / 60000));
-    const char **list = ARENA_ARRAY(run->arena, const char *, 10), **delete = ARENA_ARRAY(run->arena, const char *, 10);
+    const char **list = ARENA_ARRAY(run->arena, const char *, 10),
+               **delete = ARENA_ARRAY(run->arena, const char *, 10);
     const char *const words[] = { "find", path, "-xdev", "-type", "f", "-mmin", older, NULL };
     memcpy(list, words, sizeof words);
     memcpy(delete, words, sizeof words);
@@ -88,9 +97,12 @@ static bool clean_finished_pods(struct run *run, struct error **err)
     struct k8s_list pods;
     int64_t age_ms = 0;
     bool node = strcmp(run->row.kind, "Node") == 0;
-    const char *namespace = node ? NULL : !strcmp(run->row.kind, "Namespace") ? run->row.name : run->row.namespace;
-    const char *fields = node ? run_printf(run, "spec.nodeName=%s,status.phase!=Running,status.phase!=Pending", run->row.name)
-                              : "status.phase!=Running,status.phase!=Pending";
+    const char *namespace = node                                  ? NULL
+                            : !strcmp(run->row.kind, "Namespace") ? run->row.name
+                                                                  : run->row.namespace;
+    const char *fields =
+        node ? run_printf(run, "spec.nodeName=%s,status.phase!=Running,status.phase!=Pending", run->row.name)
+             : "status.phase!=Running,status.phase!=Pending";
     run_number(run, "older_than", &age_ms);
     if (!run_list(run, &k8s_pods, namespace, NULL, fields, &pods, err))
         return false;
@@ -137,7 +149,8 @@ static bool clean_claim(struct run *run, struct error **err)
             continue;
         const char *at = k8s_text_at(mount, "/mountPath");
         if (!is_below(path, at))
-            return run_refuse(run, err, "claim %s is mounted at %s: path=%s is not on it", run->row.name, at, path);
+            return run_refuse(run, err, "claim %s is mounted at %s: path=%s is not on it", run->row.name, at,
+                              path);
         return clean_pod(run, pods.items[i], container, path, err);
     }
     return run_refuse(run, err, "no running pod mounts claim %s", run->row.name);
@@ -154,8 +167,9 @@ bool plan_cleanup_storage(struct run *run, struct error **err)
     if (strcmp(run->row.kind, "PersistentVolumeClaim") == 0)
         return clean_claim(run, err);
     if (!strcmp(run->row.kind, "Node") || !strcmp(run->row.kind, "Namespace"))
-        return run_refuse(run, err, "files are cleaned in a pod, a workload or a claim; of a %s only what=finished_pods",
-                          run->row.kind);
+        return run_refuse(
+            run, err, "files are cleaned in a pod, a workload or a claim; of a %s only what=finished_pods",
+            run->row.kind);
     if (!run_pods(run, &pods, err))
         return false;
     for (size_t i = 0; i < pods.count; i++)
@@ -174,11 +188,12 @@ struct step *plan_snapshot(struct run *run, const char *namespace, const char *c
     const char *name = run_printf(run, "%.*s-%s", 63 - ULID_LEN - 1, claim, run->row.id);
     struct step *step = step_add_named(run, STEP_CREATE, resource, namespace, name,
                                        run_printf(run, "snapshot of claim %s", claim));
-    step->body = run_printf(run,
-                            "{\"apiVersion\":\"%s/%s\",\"kind\":\"VolumeSnapshot\",\"metadata\":{\"name\":%s,\"namespace\":%s},"
-                            "\"spec\":{\"source\":{\"persistentVolumeClaimName\":%s}}}",
-                            resource->group, resource->version, json_quote(run->arena, name),
-                            json_quote(run->arena, namespace), json_quote(run->arena, claim));
+    step->body = run_printf(
+        run,
+        "{\"apiVersion\":\"%s/%s\",\"kind\":\"VolumeSnapshot\",\"metadata\":{\"name\":%s,\"namespace\":%s},"
+        "\"spec\":{\"source\":{\"persistentVolumeClaimName\":%s}}}",
+        resource->group, resource->version, json_quote(run->arena, name), json_quote(run->arena, namespace),
+        json_quote(run->arena, claim));
     step->annotate = ANNOTATE_OURS;
     step->wait = WAIT_READY;
     step_undo_by_delete(run, step);
@@ -200,12 +215,13 @@ static bool backup_cluster(struct run *run, struct error **err)
     struct step *step = step_add_named(run, STEP_CREATE, resource, run->row.namespace, name,
                                        run_printf(run, "backup of cluster %s", run->row.name));
     bool snapshots = k8s_at(run->target.object->root, "/spec/backup/volumeSnapshot") != NULL;
-    step->body = run_printf(run,
-                            "{\"apiVersion\":\"%s/%s\",\"kind\":\"Backup\",\"metadata\":{\"name\":%s,\"namespace\":%s},"
-                            "\"spec\":{\"cluster\":{\"name\":%s},\"method\":\"%s\"}}",
-                            resource->group, resource->version, json_quote(run->arena, name),
-                            json_quote(run->arena, run->row.namespace), json_quote(run->arena, run->row.name),
-                            snapshots ? "volumeSnapshot" : "barmanObjectStore");
+    step->body = run_printf(
+        run,
+        "{\"apiVersion\":\"%s/%s\",\"kind\":\"Backup\",\"metadata\":{\"name\":%s,\"namespace\":%s},"
+        "\"spec\":{\"cluster\":{\"name\":%s},\"method\":\"%s\"}}",
+        resource->group, resource->version, json_quote(run->arena, name),
+        json_quote(run->arena, run->row.namespace), json_quote(run->arena, run->row.name),
+        snapshots ? "volumeSnapshot" : "barmanObjectStore");
     step->annotate = ANNOTATE_OURS;
     step->wait = WAIT_PHASE;
     step_undo_by_delete(run, step);
@@ -221,11 +237,12 @@ static bool backup_namespace(struct run *run, struct error **err)
         return false;
     struct step *step = step_add_named(run, STEP_CREATE, resource, place, name,
                                        run_printf(run, "Velero backup of namespace %s", included));
-    step->body = run_printf(run,
-                            "{\"apiVersion\":\"%s/%s\",\"kind\":\"Backup\",\"metadata\":{\"name\":%s,\"namespace\":%s},"
-                            "\"spec\":{\"includedNamespaces\":[%s]}}",
-                            resource->group, resource->version, json_quote(run->arena, name),
-                            json_quote(run->arena, place), json_quote(run->arena, included));
+    step->body = run_printf(
+        run,
+        "{\"apiVersion\":\"%s/%s\",\"kind\":\"Backup\",\"metadata\":{\"name\":%s,\"namespace\":%s},"
+        "\"spec\":{\"includedNamespaces\":[%s]}}",
+        resource->group, resource->version, json_quote(run->arena, name), json_quote(run->arena, place),
+        json_quote(run->arena, included));
     step->annotate = ANNOTATE_OURS;
     step->wait = WAIT_PHASE;
     step_undo_by_delete(run, step);
@@ -240,12 +257,14 @@ static bool backup_by_cronjob(struct run *run, struct error **err)
     const char *name = backup_name(run);
     struct step *step = step_add_named(run, STEP_CREATE, &k8s_jobs, run->row.namespace, name,
                                        run_printf(run, "run CronJob %s now", run->row.name));
-    step->body = run_printf(run,
-                            "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":%s,\"namespace\":%s,\"labels\":%s,"
-                            "\"annotations\":{\"cronjob.kubernetes.io/instantiate\":\"manual\"}},\"spec\":%s}",
-                            json_quote(run->arena, name), json_quote(run->arena, run->row.namespace),
-                            k8s_at(template, "/metadata/labels") ? json_text(run->arena, k8s_at(template, "/metadata/labels")) : "{}",
-                            json_text(run->arena, k8s_at(template, "/spec")));
+    step->body = run_printf(
+        run,
+        "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":%s,\"namespace\":%s,\"labels\":%s,"
+        "\"annotations\":{\"cronjob.kubernetes.io/instantiate\":\"manual\"}},\"spec\":%s}",
+        json_quote(run->arena, name), json_quote(run->arena, run->row.namespace),
+        k8s_at(template, "/metadata/labels") ? json_text(run->arena, k8s_at(template, "/metadata/labels"))
+                                             : "{}",
+        json_text(run->arena, k8s_at(template, "/spec")));
     step->annotate = ANNOTATE_OURS;
     step->wait = WAIT_JOB;
     step_undo_by_delete(run, step);
@@ -274,7 +293,8 @@ static bool snapshot_claims(struct run *run, struct error **err)
                 return false;
         }
     }
-    return run->steps_len || run_refuse(run, err, "%s %s has no claims to take a snapshot of", run->row.kind, run->row.name);
+    return run->steps_len ||
+           run_refuse(run, err, "%s %s has no claims to take a snapshot of", run->row.kind, run->row.name);
 }
 
 bool plan_backup_data(struct run *run, struct error **err)
