@@ -41,6 +41,8 @@ extern const struct cli_command cli_serve[];
 extern const struct cli_command cli_config_commands[];
 extern const struct cli_command cli_health[];
 extern const struct cli_command cli_about[];
+extern const struct cli_command cli_actions[];
+extern const struct cli_command cli_executions[];
 extern const struct cli_command cli_analyze[];
 extern const struct cli_command cli_train[];
 extern const struct cli_command cli_alerts[];

@@ -7,6 +7,8 @@ const struct cli_command *const cli_tables[] = {
     cli_alerts,
     cli_incidents,
     cli_salvage,
+    cli_actions,
+    cli_executions,
     cli_analyze,
     cli_train,
     cli_config_commands,

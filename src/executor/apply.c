@@ -186,6 +186,8 @@ static bool try_again(struct run *run, const struct step *step, const struct k8s
     if (answer->reason == K8S_CONFLICT || answer->reason == K8S_ALREADY_EXISTS) {
         if (++attempts->conflicts > EXECUTOR_CONFLICTS_MAX)
             return error_wrap(err, "%d times somebody else was faster", EXECUTOR_CONFLICTS_MAX);
+        /* Mostly a controller that writes its status in the middle of a rollout: it is soon done. */
+        clock_sleep_ms((200 << attempts->conflicts) + (int64_t)(rand_unit() * 100));
     } else if (is_transient(answer)) {
         if (++attempts->repeats > EXECUTOR_REPEATS_MAX)
             return false;

@@ -1,6 +1,8 @@
 /* RBAC and the manual, from the table of operations. */
 #include "executor/executor_internal.h"
 
+#include <stdlib.h>
+
 enum { RULES_MAX = 400 };
 
 struct rule_row { /* one group and resource, with the verbs that any of the actions needs */

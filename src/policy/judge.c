@@ -6,7 +6,7 @@
 const char *const verdict_names[VERDICT_COUNT] = { "allow", "deny", "require_approval" };
 
 /* Greedy with one step back: the last `*` takes one byte more whenever the rest does not fit. */
-bool pattern_matches(struct str pattern, struct str value)
+bool policy_pattern_matches(struct str pattern, struct str value)
 {
     size_t p = 0, v = 0, star = SIZE_MAX, mark = 0;
     while (v < value.len) {
@@ -33,7 +33,7 @@ static bool one_matches(const struct patterns *patterns, struct str value)
     if (patterns->count == 0)
         return true;
     for (size_t i = 0; value.len && i < patterns->count; i++)
-        if (pattern_matches(patterns->items[i], value))
+        if (policy_pattern_matches(patterns->items[i], value))
             return true;
     return false;
 }
@@ -65,7 +65,7 @@ static bool rule_matches(const struct rule *rule, const struct policy_question *
            one_matches(&rule->resource, str_of(q->name)) &&
            one_matches(&rule->severity, str_of(q->severity)) && labels_match(rule, q->labels) &&
            confidence_matches(rule, q->confidence) &&
-           (!rule->window || window_holds(rule->window, q->at) != rule->outside);
+           (!rule->window || policy_window_holds(rule->window, q->at) != rule->outside);
 }
 
 bool policy_action_writes(enum action action)
@@ -79,7 +79,7 @@ static const struct freeze *frozen_by(const struct policy *policy, const struct 
     if (!policy_action_writes(q->action))
         return NULL;
     for (const struct freeze *freeze = policy->freezes; freeze; freeze = freeze->next)
-        if (!(freeze->except & BIT(q->action)) && window_holds(freeze->window, q->at))
+        if (!(freeze->except & BIT(q->action)) && policy_window_holds(freeze->window, q->at))
             return freeze;
     return NULL;
 }

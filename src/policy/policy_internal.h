@@ -84,27 +84,29 @@ struct reading {
     struct policy *policy;
     struct error **err;
 };
-__attribute__((format(printf, 3, 4))) bool read_fail(const struct reading *in, const struct yaml *at,
-                                                     const char *format, ...);
-bool read_known_keys(const struct reading *in, const struct yaml *map, const char *what,
-                     const char *const *keys);
-bool read_text(const struct reading *in, const struct yaml *map, const char *key, bool required,
-               struct str *text);
-bool read_patterns(const struct reading *in, const struct yaml *map, const char *key,
-                   struct patterns *patterns);
-bool read_actions(const struct reading *in, const struct yaml *map, const char *key, uint32_t *actions);
-bool read_verdict(const struct reading *in, const struct yaml *map, const char *key, enum verdict *verdict);
-bool read_rule(const struct reading *in, const struct yaml *node, struct rule *rule);
-bool read_limit(const struct reading *in, const struct yaml *node, struct limit *limit);
-bool read_bounds(const struct reading *in, const struct yaml *map);
-bool read_example(const struct reading *in, const struct yaml *node, struct example *example);
+__attribute__((format(printf, 3, 4))) bool policy_read_fail(const struct reading *in, const struct yaml *at,
+                                                            const char *format, ...);
+bool policy_read_known_keys(const struct reading *in, const struct yaml *map, const char *what,
+                            const char *const *keys);
+bool policy_read_text(const struct reading *in, const struct yaml *map, const char *key, bool required,
+                      struct str *text);
+bool policy_read_patterns(const struct reading *in, const struct yaml *map, const char *key,
+                          struct patterns *patterns);
+bool policy_read_actions(const struct reading *in, const struct yaml *map, const char *key,
+                         uint32_t *actions);
+bool policy_read_verdict(const struct reading *in, const struct yaml *map, const char *key,
+                         enum verdict *verdict);
+bool policy_read_rule(const struct reading *in, const struct yaml *node, struct rule *rule);
+bool policy_read_limit(const struct reading *in, const struct yaml *node, struct limit *limit);
+bool policy_read_bounds(const struct reading *in, const struct yaml *map);
+bool policy_read_example(const struct reading *in, const struct yaml *node, struct example *example);
 
 /* windows.c */
-bool read_window(const struct reading *in, const struct yaml *map, struct window *window);
-bool window_holds(const struct window *window, int64_t at);
+bool policy_read_window(const struct reading *in, const struct yaml *map, struct window *window);
+bool policy_window_holds(const struct window *window, int64_t at);
 
 /* judge.c */
-bool pattern_matches(struct str pattern, struct str value);
+bool policy_pattern_matches(struct str pattern, struct str value);
 
 extern struct limit policy_default_limits[]; /* limits.c; a list by `next` */
 

@@ -6,7 +6,7 @@
 
 enum { FILE_SIZE_MAX = 1024 * 1024, MESSAGE_MAX = 400 };
 
-bool read_fail(const struct reading *in, const struct yaml *at, const char *format, ...)
+bool policy_read_fail(const struct reading *in, const struct yaml *at, const char *format, ...)
 {
     char text[MESSAGE_MAX];
     va_list arguments;
@@ -16,11 +16,11 @@ bool read_fail(const struct reading *in, const struct yaml *at, const char *form
     return error_set(in->err, ERROR_INVALID, "%s:%d:%d: %s", in->policy->name, at->line, at->column, text);
 }
 
-bool read_known_keys(const struct reading *in, const struct yaml *map, const char *what,
-                     const char *const *keys)
+bool policy_read_known_keys(const struct reading *in, const struct yaml *map, const char *what,
+                            const char *const *keys)
 {
     if (map->kind != YAML_MAP)
-        return read_fail(in, map, "%s is a mapping, and here is %s", what, yaml_kind_name(map->kind));
+        return policy_read_fail(in, map, "%s is a mapping, and here is %s", what, yaml_kind_name(map->kind));
     size_t count = 0;
     while (keys[count])
         count++;
@@ -32,71 +32,74 @@ bool read_known_keys(const struct reading *in, const struct yaml *map, const cha
             continue;
         const char *near = str_nearest(child->key, keys, count);
         struct yaml at = { .line = child->key_line, .column = child->key_column };
-        return read_fail(in, &at, "%s has no `%.*s`%s%s%s", what, (int)MIN(child->key.len, 64),
-                         child->key.ptr, near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "");
+        return policy_read_fail(in, &at, "%s has no `%.*s`%s%s%s", what, (int)MIN(child->key.len, 64),
+                                child->key.ptr, near ? ": did you mean `" : "", near ? near : "",
+                                near ? "`?" : "");
     }
     return true;
 }
 
-bool read_text(const struct reading *in, const struct yaml *map, const char *key, bool required,
-               struct str *text)
+bool policy_read_text(const struct reading *in, const struct yaml *map, const char *key, bool required,
+                      struct str *text)
 {
     const struct yaml *node = yaml_get(map, key);
     *text = (struct str){ "", 0 };
     if (!node || node->kind == YAML_NULL)
-        return !required || read_fail(in, map, "`%s` is missing", key);
+        return !required || policy_read_fail(in, map, "`%s` is missing", key);
     if (node->kind != YAML_SCALAR)
-        return read_fail(in, node, "`%s` is a single value, and here is %s", key, yaml_kind_name(node->kind));
+        return policy_read_fail(in, node, "`%s` is a single value, and here is %s", key,
+                                yaml_kind_name(node->kind));
     *text = node->text;
-    return (text->len || !required) || read_fail(in, node, "`%s` is empty", key);
+    return (text->len || !required) || policy_read_fail(in, node, "`%s` is empty", key);
 }
 
 /* One value, or a list of them. */
-bool read_patterns(const struct reading *in, const struct yaml *map, const char *key,
-                   struct patterns *patterns)
+bool policy_read_patterns(const struct reading *in, const struct yaml *map, const char *key,
+                          struct patterns *patterns)
 {
     const struct yaml *node = yaml_get(map, key);
     if (!node || node->kind == YAML_NULL)
         return true;
     if (node->kind == YAML_MAP)
-        return read_fail(in, node, "`%s` is a value or a list of values", key);
+        return policy_read_fail(in, node, "`%s` is a value or a list of values", key);
     size_t count = node->kind == YAML_LIST ? yaml_count(node) : 1;
     if (count == 0 || count > POLICY_PATTERNS_MAX)
-        return read_fail(in, node, "`%s` has %s values", key, count ? "too many" : "no");
+        return policy_read_fail(in, node, "`%s` has %s values", key, count ? "too many" : "no");
     patterns->items = ARENA_ARRAY(in->policy->arena, struct str, count);
     for (const struct yaml *item = node->kind == YAML_LIST ? node->first : node; item;
          item = node->kind == YAML_LIST ? item->next : NULL) {
         if (item->kind != YAML_SCALAR || !item->text.len)
-            return read_fail(in, item, "`%s` holds something that is no text", key);
+            return policy_read_fail(in, item, "`%s` holds something that is no text", key);
         patterns->items[patterns->count++] = item->text;
     }
     return true;
 }
 
-bool read_actions(const struct reading *in, const struct yaml *map, const char *key, uint32_t *set)
+bool policy_read_actions(const struct reading *in, const struct yaml *map, const char *key, uint32_t *set)
 {
     struct patterns patterns = { 0 };
-    if (!read_patterns(in, map, key, &patterns))
+    if (!policy_read_patterns(in, map, key, &patterns))
         return false;
     if (patterns.count)
         *set = 0;
     for (size_t i = 0; i < patterns.count; i++) {
         uint32_t found = 0;
         for (int action = 0; action < ACTION_COUNT; action++)
-            if (pattern_matches(patterns.items[i], str_of(action_name((enum action)action))))
+            if (policy_pattern_matches(patterns.items[i], str_of(action_name((enum action)action))))
                 found |= BIT(action);
         if (!found)
-            return read_fail(in, yaml_get(map, key), "there is no action `%.*s`: see `actions list`",
-                             (int)MIN(patterns.items[i].len, 64), patterns.items[i].ptr);
+            return policy_read_fail(in, yaml_get(map, key), "there is no action `%.*s`: see `actions list`",
+                                    (int)MIN(patterns.items[i].len, 64), patterns.items[i].ptr);
         *set |= found;
     }
     return true;
 }
 
-bool read_verdict(const struct reading *in, const struct yaml *map, const char *key, enum verdict *verdict)
+bool policy_read_verdict(const struct reading *in, const struct yaml *map, const char *key,
+                         enum verdict *verdict)
 {
     struct str text;
-    if (!read_text(in, map, key, true, &text))
+    if (!policy_read_text(in, map, key, true, &text))
         return false;
     for (int i = 0; i < VERDICT_COUNT; i++)
         if (str_eq(text, str_of(verdict_names[i])) ||
@@ -105,7 +108,7 @@ bool read_verdict(const struct reading *in, const struct yaml *map, const char *
             *verdict = (enum verdict)i;
             return true;
         }
-    return read_fail(in, yaml_get(map, key), "`%s` is allow, deny or require_approval", key);
+    return policy_read_fail(in, yaml_get(map, key), "`%s` is allow, deny or require_approval", key);
 }
 
 static bool read_freeze(const struct reading *in, const struct yaml *node, struct freeze *freeze)
@@ -113,29 +116,31 @@ static bool read_freeze(const struct reading *in, const struct yaml *node, struc
     static const char *const keys[] = { "name", "window",     "except", "days", "from",
                                         "to",   "utc_offset", "starts", "ends", NULL };
     struct str window;
-    if (!read_known_keys(in, node, "a freeze", keys) || !read_text(in, node, "name", true, &freeze->name) ||
-        !read_actions(in, node, "except", &freeze->except) || !read_text(in, node, "window", false, &window))
+    if (!policy_read_known_keys(in, node, "a freeze", keys) ||
+        !policy_read_text(in, node, "name", true, &freeze->name) ||
+        !policy_read_actions(in, node, "except", &freeze->except) ||
+        !policy_read_text(in, node, "window", false, &window))
         return false;
     if (!window.len) {
         struct window *own = ARENA_NEW(in->policy->arena, struct window);
         freeze->window = own;
-        return read_window(in, node, own);
+        return policy_read_window(in, node, own);
     }
     for (const struct window *w = in->policy->windows; w; w = w->next)
         if (str_eq(w->name, window))
             freeze->window = w;
-    return freeze->window || read_fail(in, yaml_get(node, "window"), "there is no window `%.*s`",
-                                       (int)MIN(window.len, 64), window.ptr);
+    return freeze->window || policy_read_fail(in, yaml_get(node, "window"), "there is no window `%.*s`",
+                                              (int)MIN(window.len, 64), window.ptr);
 }
 
 static bool read_windows(const struct reading *in, const struct yaml *map)
 {
     static const char *const keys[] = { "days", "from", "to", "utc_offset", "starts", "ends", NULL };
     if (map->kind != YAML_MAP)
-        return read_fail(in, map, "`windows` is a mapping of names to windows");
+        return policy_read_fail(in, map, "`windows` is a mapping of names to windows");
     for (const struct yaml *node = map->first; node; node = node->next) {
         struct window *window = ARENA_NEW(in->policy->arena, struct window);
-        if (!read_known_keys(in, node, "a window", keys) || !read_window(in, node, window))
+        if (!policy_read_known_keys(in, node, "a window", keys) || !policy_read_window(in, node, window))
             return false;
         window->name = node->key;
         window->next = in->policy->windows;
@@ -152,7 +157,8 @@ static bool read_windows(const struct reading *in, const struct yaml *map)
         if (!list_ || list_->kind == YAML_NULL)                                                              \
             break;                                                                                           \
         if (list_->kind != YAML_LIST || yaml_count(list_) > POLICY_RULES_MAX)                                \
-            return read_fail(in, list_, "`" key "` is a list of at most %d entries", POLICY_RULES_MAX);      \
+            return policy_read_fail(in, list_, "`" key "` is a list of at most %d entries",                  \
+                                    POLICY_RULES_MAX);                                                       \
         for (const struct yaml *node_ = list_->first; node_; node_ = node_->next) {                          \
             struct type *item_ = ARENA_NEW((in)->policy->arena, struct type);                                \
             *item_ = (struct type)initial;                                                                   \
@@ -171,20 +177,21 @@ static bool read_root(const struct reading *in, const struct yaml *root)
     struct str version;
     if (root->kind == YAML_NULL)
         return true;
-    if (!read_known_keys(in, root, "a policy", keys) || !read_text(in, root, "version", true, &version))
+    if (!policy_read_known_keys(in, root, "a policy", keys) ||
+        !policy_read_text(in, root, "version", true, &version))
         return false;
     if (!str_eq(version, STR("1")))
-        return read_fail(in, yaml_get(root, "version"), "this program reads policy version 1");
+        return policy_read_fail(in, yaml_get(root, "version"), "this program reads policy version 1");
     const struct yaml *windows = yaml_get(root, "windows"), *bounds = yaml_get(root, "bounds");
     if ((windows && windows->kind != YAML_NULL && !read_windows(in, windows)) ||
-        (bounds && bounds->kind != YAML_NULL && !read_bounds(in, bounds)))
+        (bounds && bounds->kind != YAML_NULL && !policy_read_bounds(in, bounds)))
         return false;
     READ_LIST(in, root, "freeze", freeze, policy->freezes, { 0 }, read_freeze);
     if (yaml_get(root, "limits"))
         policy->limits = NULL;
-    READ_LIST(in, root, "limits", limit, policy->limits, { .executions = -1 }, read_limit);
-    READ_LIST(in, root, "rules", rule, policy->rules, { .actions = ACTION_SET_ALL }, read_rule);
-    READ_LIST(in, root, "tests", example, policy->examples, { 0 }, read_example);
+    READ_LIST(in, root, "limits", limit, policy->limits, { .executions = -1 }, policy_read_limit);
+    READ_LIST(in, root, "rules", rule, policy->rules, { .actions = ACTION_SET_ALL }, policy_read_rule);
+    READ_LIST(in, root, "tests", example, policy->examples, { 0 }, policy_read_example);
     return true;
 }
 

@@ -20,23 +20,23 @@ static bool parse_clock(struct str text, int *minutes)
 static bool read_clock(const struct reading *in, const struct yaml *map, const char *key, int *minutes)
 {
     struct str text;
-    if (!read_text(in, map, key, false, &text))
+    if (!policy_read_text(in, map, key, false, &text))
         return false;
     return !text.len || parse_clock(text, minutes) ||
-           read_fail(in, yaml_get(map, key), "`%s` is a time of day in quotes: \"22:00\"", key);
+           policy_read_fail(in, yaml_get(map, key), "`%s` is a time of day in quotes: \"22:00\"", key);
 }
 
 static bool read_offset(const struct reading *in, const struct yaml *map, int *minutes)
 {
     struct str text;
-    if (!read_text(in, map, "utc_offset", false, &text))
+    if (!policy_read_text(in, map, "utc_offset", false, &text))
         return false;
     if (!text.len || str_eq(text, STR("Z")))
         return true;
     int sign = text.ptr[0] == '-' ? -1 : 1;
     if ((text.ptr[0] != '+' && text.ptr[0] != '-') || !parse_clock(str_slice(text, 1, text.len), minutes) ||
         *minutes > 14 * 60)
-        return read_fail(in, yaml_get(map, "utc_offset"), "`utc_offset` is like \"+02:00\"");
+        return policy_read_fail(in, yaml_get(map, "utc_offset"), "`utc_offset` is like \"+02:00\"");
     *minutes *= sign;
     return true;
 }
@@ -44,10 +44,10 @@ static bool read_offset(const struct reading *in, const struct yaml *map, int *m
 static bool read_moment(const struct reading *in, const struct yaml *map, const char *key, int64_t *ms)
 {
     struct str text;
-    if (!read_text(in, map, key, false, &text))
+    if (!policy_read_text(in, map, key, false, &text))
         return false;
     return !text.len || clock_parse(text, ms) ||
-           read_fail(in, yaml_get(map, key), "`%s` is a time like 2026-12-24T00:00:00Z", key);
+           policy_read_fail(in, yaml_get(map, key), "`%s` is a time like 2026-12-24T00:00:00Z", key);
 }
 
 static bool day_of(struct str text, unsigned *bits)
@@ -63,25 +63,27 @@ static bool day_of(struct str text, unsigned *bits)
 static bool read_days(const struct reading *in, const struct yaml *map, unsigned *bits)
 {
     struct patterns days = { 0 };
-    if (!read_patterns(in, map, "days", &days))
+    if (!policy_read_patterns(in, map, "days", &days))
         return false;
     for (size_t i = 0; i < days.count; i++)
         if (!day_of(days.items[i], bits))
-            return read_fail(in, yaml_get(map, "days"),
-                             "`" STR_FMT "` is no day: mon tue wed thu fri sat sun", STR_ARG(days.items[i]));
+            return policy_read_fail(in, yaml_get(map, "days"),
+                                    "`" STR_FMT "` is no day: mon tue wed thu fri sat sun",
+                                    STR_ARG(days.items[i]));
     return true;
 }
 
-bool read_window(const struct reading *in, const struct yaml *map, struct window *window)
+bool policy_read_window(const struct reading *in, const struct yaml *map, struct window *window)
 {
     if (map->kind != YAML_MAP)
-        return read_fail(in, map, "a window is a mapping with days, from, to, utc_offset, starts, ends");
+        return policy_read_fail(in, map,
+                                "a window is a mapping with days, from, to, utc_offset, starts, ends");
     if (!read_days(in, map, &window->days) || !read_clock(in, map, "from", &window->from_min) ||
         !read_clock(in, map, "to", &window->to_min) || !read_offset(in, map, &window->offset_min) ||
         !read_moment(in, map, "starts", &window->starts) || !read_moment(in, map, "ends", &window->ends))
         return false;
     if (window->starts && window->ends && window->ends <= window->starts)
-        return read_fail(in, map, "the window ends before it starts");
+        return policy_read_fail(in, map, "the window ends before it starts");
     return true;
 }
 
@@ -92,7 +94,7 @@ static bool day_holds(const struct window *window, int64_t day)
 }
 
 /* Of a window over midnight, the part after midnight belongs to the day before. */
-bool window_holds(const struct window *window, int64_t at)
+bool policy_window_holds(const struct window *window, int64_t at)
 {
     if ((window->starts && at < window->starts) || (window->ends && at >= window->ends))
         return false;
