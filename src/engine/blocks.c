@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/adapter.h"
+
 struct share share_of(const struct pass *pass, unsigned thread, size_t total, bool one_by_one)
 {
     unsigned threads = pool_threads(pass->pool);
@@ -67,10 +69,17 @@ void multiply_share(struct pass *pass, unsigned thread, const struct matrix *mat
         pass->kernels->multiply(matrix, (uint32_t)group, a, product, pass->memory[thread].panel);
 }
 
+/* What prepare() made of the rows before quantising them. */
+static const float *normed_rows(const struct pass *pass, unsigned thread)
+{
+    return is_many(pass->n) ? pass->normed : pass->memory[thread].row;
+}
+
 /* ---- attention: query, key, value ---- */
 
-static void multiply_qkv(struct pass *pass, unsigned thread, const struct layer *l)
+static void multiply_qkv(struct pass *pass, unsigned thread, uint32_t layer)
 {
+    const struct layer *l = &pass->model->layer[layer];
     const struct matrix *matrices[] = { &l->query, &l->key, &l->value };
     float *outs[] = { pass->q, pass->k, pass->v };
     unsigned needs = need_of(&l->query) | need_of(&l->key) | need_of(&l->value);
@@ -85,6 +94,8 @@ static void multiply_qkv(struct pass *pass, unsigned thread, const struct layer 
         pass->kernels->multiply(matrices[i], (uint32_t)item, &a, &product, pass->memory[thread].panel);
     }
     pool_barrier(pass->pool);
+    for (int i = 0; i < 3; i++)
+        adapter_apply(pass, thread, layer, (enum adapted)(ADAPTED_QUERY + i), normed_rows(pass, thread), outs[i], 1);
 }
 
 static unsigned char *page_head(const struct pass *pass, const struct pass_row *row, uint32_t page, uint32_t layer,
@@ -271,7 +282,7 @@ void block_attention(struct pass *pass, unsigned thread, uint32_t layer)
     const struct layer *l = &m->layer[layer];
     if (thread == 0 && layer == 0)
         cut_into_tiles(pass);                     /* read only after the barriers below */
-    multiply_qkv(pass, thread, l);
+    multiply_qkv(pass, thread, layer);
     finish_heads(pass, thread, layer);
     if (pass->has_tree)
         build_tails(pass, thread, layer);
@@ -294,9 +305,28 @@ void block_attention(struct pass *pass, unsigned thread, uint32_t layer)
     multiply_share(pass, thread, &l->attention_out, &a,
                    &(struct product){ .out = pass->x, .stride = m->dim, .scale = m->residual_scale, .add = true });
     pool_barrier(pass->pool);
+    adapter_apply(pass, thread, layer, ADAPTED_OUT, pass->attended, pass->x, m->residual_scale);
 }
 
 /* ---- feed-forward ---- */
+
+/* Gate and up meet in silu() before the next matrix, so adapters have to come between. */
+static void adapted_gate_up(struct pass *pass, unsigned thread, uint32_t layer, const struct activations *a)
+{
+    const struct layer *l = &pass->model->layer[layer];
+    const float *x = normed_rows(pass, thread);
+    multiply_share(pass, thread, &l->gate, a, &(struct product){ .out = pass->gates, .stride = l->gate.rows, .scale = 1 });
+    pool_barrier(pass->pool);
+    multiply_share(pass, thread, &l->up, a, &(struct product){ .out = pass->h, .stride = l->up.rows, .scale = 1 });
+    pool_barrier(pass->pool);
+    adapter_apply(pass, thread, layer, ADAPTED_GATE, x, pass->gates, 1);
+    adapter_apply(pass, thread, layer, ADAPTED_UP, x, pass->h, 1);
+    size_t row, ffn = l->up.rows;
+    struct share share = share_of(pass, thread, pass->n, false);
+    while (share_next(&share, &row))
+        pass->kernels->silu_multiply(pass->h + row * ffn, pass->gates + row * ffn, pass->h + row * ffn, ffn);
+    pool_barrier(pass->pool);
+}
 
 static void multiply_gate_up(struct pass *pass, unsigned thread, const struct layer *l, const struct activations *a)
 {
@@ -324,9 +354,13 @@ void block_dense_ffn(struct pass *pass, unsigned thread, uint32_t layer)
         return;
     unsigned needs = need_of(&l->gate) | need_of(&l->up);
     struct activations a = prepare(pass, thread, pass->x, pass->n, m->dim, l->ffn_norm, needs);
-    multiply_gate_up(pass, thread, l, &a);
+    if (pass->has_adapter)
+        adapted_gate_up(pass, thread, layer, &a);
+    else
+        multiply_gate_up(pass, thread, l, &a);
     a = prepare(pass, thread, pass->h, pass->n, m->ffn, NULL, need_of(&l->down));
     multiply_share(pass, thread, &l->down, &a,
                    &(struct product){ .out = pass->x, .stride = m->dim, .scale = m->residual_scale, .add = true });
     pool_barrier(pass->pool);
+    adapter_apply(pass, thread, layer, ADAPTED_DOWN, pass->h, pass->x, m->residual_scale);
 }

@@ -146,6 +146,7 @@ static bool open_parts(struct engine *engine, const struct engine_options *optio
     engine->cache = cache_new(page_bytes(engine->model), page_count(&o), err);
     if (!engine->cache)
         return false;
+    engine->batch = batch_new(o.batch);
     engine->pass = pass_new(engine->model, engine->kernels, engine->pool, o.batch, o.context, err);
     return engine->pass != NULL;
 }
@@ -165,6 +166,7 @@ void engine_close(struct engine *engine)
     if (!engine)
         return;
     pass_free(engine->pass);
+    free(engine->batch);
     cache_free(engine->cache);
     pool_free(engine->pool);
     if (engine->repacked)

@@ -10,6 +10,7 @@
 #include "engine/tokenizer.h"
 
 struct request;
+struct batch;
 
 struct engine {
     struct engine_info info;                      /* set by engine_open(), read-only since, but for sha256 */
@@ -29,6 +30,7 @@ struct engine {
     bool leading;                                 /* a thread runs the pass; only that one touches `pass` */
     struct request *queue;                        /* steps that wait or are under way */
     struct pass *pass;
+    struct batch *batch;                          /* the leader's too */
 };
 
 struct engine_sequence {
@@ -52,6 +54,7 @@ bool engine_storage_is_sound(const struct engine *engine, struct error **err);  
 bool sequence_reserve(struct engine_sequence *sequence, size_t len, struct error **err);  /* pages to write up to len */
 
 /* step.c: the pass is one thread's at a time. */
+struct batch *batch_new(uint32_t capacity);       /* the caller frees with free() */
 void engine_lead(struct engine *engine);
 void engine_unlead(struct engine *engine);
 bool sequence_need_hidden(struct engine *engine, struct engine_sequence *sequence, struct error **err);

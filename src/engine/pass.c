@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "engine/adapter.h"
 #include "engine/blocks.h"
 #include "engine/numeric.h"
 
@@ -31,6 +32,7 @@ static void lay_out_thread(struct pass_memory *own, const struct model *m, uint3
     own->row = take(base, at, cols * sizeof(float));
     own->quants = take(base, at, activations_quant_bytes(1, (uint32_t)cols));
     own->floats = take(base, at, cols * sizeof(float));
+    own->adapt = take(base, at, adapter_scratch_floats(cols) * sizeof(float));
     own->attend = take(base, at, attend_scratch_floats(m->head_dim, PASS_QUERIES) * sizeof(float));
 }
 
@@ -49,6 +51,7 @@ static size_t lay_out(struct pass *p, const struct model *m, uint32_t capacity, 
     p->v = take(base, &at, n * narrow * sizeof(float));
     p->attended = take(base, &at, n * wide * sizeof(float));
     p->h = take(base, &at, m->experts ? 0 : n * m->ffn * sizeof(float));
+    p->gates = take(base, &at, m->experts ? 0 : n * m->ffn * sizeof(float));
     p->quants = take(base, &at, activations_quant_bytes(capacity, (uint32_t)widest(m)));
     p->floats = take(base, &at, n * widest(m) * sizeof(float));
     p->logits = take(base, &at, (size_t)PASS_HEAD_ROWS * m->vocab * sizeof(float));

@@ -46,6 +46,7 @@ struct pass_memory {                              /* of one thread */
     unsigned char *quants;
     float *floats;
     float *attend;
+    float *adapt;                                 /* adapter_scratch_floats() */
 };
 
 struct pass_tile {
@@ -79,7 +80,7 @@ struct pass {
     bool has_tree, has_adapter;
     float *rope;                                  /* [context][2][head_dim] */
     struct experts *experts;
-    float *adapted;                               /* [capacity][ADAPTER_RANK_MAX] */
+    float *gates;                                 /* [capacity][ffn]: of rows with adapters, before silu */
     struct pass_memory *memory;                   /* [threads] */
     unsigned char *arena;                         /* all of the above lies in it */
     size_t arena_bytes;

@@ -51,10 +51,17 @@ void engine_unlead(struct engine *engine)
 /* ---- rows of a pass ---- */
 
 struct batch {
-    struct part *parts[4096];                     /* of each row */
-    struct request *requests[4096];
     uint32_t n;
+    struct batch_row {
+        struct part *part;
+        struct request *request;
+    } rows[];                                     /* [capacity of the pass] */
 };
+
+struct batch *batch_new(uint32_t capacity)
+{
+    return xcalloc(1, sizeof(struct batch) + capacity * sizeof(struct batch_row));
+}
 
 static bool comes_before(const struct request *a, const struct request *b)
 {
@@ -100,8 +107,7 @@ static void take_rows(struct engine *engine, struct batch *batch, struct request
         struct part *part = &request->parts[p];
         for (size_t i = part->done; i < part->item->count && batch->n < engine->pass->capacity; i++) {
             fill_row(&engine->pass->rows[batch->n], part, i, batch->n);
-            batch->parts[batch->n] = part;
-            batch->requests[batch->n++] = request;
+            batch->rows[batch->n++] = (struct batch_row){ part, request };
         }
     }
 }
@@ -149,15 +155,15 @@ static void give_mean(const struct engine *engine, const struct part *part)
 static void account(struct engine *engine, struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->n; i++) {
-        struct part *part = batch->parts[i];
+        struct part *part = batch->rows[i].part;
         struct engine_sequence *s = part->item->sequence;
         s->tokens[part->begin + part->done] = part->item->tokens[part->done];
         part->done++;
         s->len = part->begin + part->done;
         if (part->done == part->item->count)
             give_mean(engine, part);
-        if (--batch->requests[i]->left == 0)
-            finish(batch->requests[i], NULL);
+        if (--batch->rows[i].request->left == 0)
+            finish(batch->rows[i].request, NULL);
     }
 }
 
@@ -166,7 +172,7 @@ static void collect(struct engine *engine, struct batch *batch)
     const struct pass *pass = engine->pass;
     for (uint32_t i = 0; i < pass->n; i++) {
         const struct pass_row *row = &pass->rows[i];
-        struct part *part = batch->parts[row->tag];
+        struct part *part = batch->rows[row->tag].part;
         keep_hidden(engine, part, row->position - part->begin, pass->hidden + (size_t)i * engine->info.dim);
     }
 }
@@ -174,24 +180,24 @@ static void collect(struct engine *engine, struct batch *batch)
 /* One pass for whoever waits. Called by the leader, with the lock held; lets go of it while the pass runs. */
 static void run_batch(struct engine *engine)
 {
-    static _Thread_local struct batch batch;
-    batch.n = 0;
+    struct batch *batch = engine->batch;
+    batch->n = 0;
     drop_cancelled(engine);
     sort_queue(&engine->queue);
     for (struct request *request = engine->queue; request; request = request->next)
         if (!request->is_done)
-            take_rows(engine, &batch, request);
+            take_rows(engine, batch, request);
     pthread_mutex_unlock(&engine->lock);
     struct error *error = NULL;
     engine->pass->given = NULL;
-    if (batch.n)
-        pass_run(engine->pass, batch.n);
+    if (batch->n)
+        pass_run(engine->pass, batch->n);
     bool is_sound = engine_storage_is_sound(engine, &error);
-    if (is_sound && batch.n)
-        collect(engine, &batch);
+    if (is_sound && batch->n)
+        collect(engine, batch);
     pthread_mutex_lock(&engine->lock);
     if (is_sound) {
-        account(engine, &batch);
+        account(engine, batch);
         return;
     }
     for (struct request *request = engine->queue; request; request = request->next) {

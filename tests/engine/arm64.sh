@@ -17,7 +17,7 @@ if [ ! -e "$work/root/.complete" ]; then
     $apt update || { echo "arm64.sh: no package lists: skipped"; exit 77; }
     packages=$($apt install -y --print-uris --no-install-recommends libcmocka-dev libutf8proc-dev libgnutls28-dev |
         sed -n "s/^'[^']*' \([^ ]*_arm64.deb\|[^ ]*_all.deb\) .*/\1/p" |
-        grep -E '^lib(cmocka|utf8proc|gnutls|nettle|hogweed|gmp|idn2|unistring|tasn1|p11-kit|ffi|zstd|brotli|c6)' | grep -v '^libc6-dev' | sed 's/_.*//')
+        grep -E '^lib(cmocka|utf8proc|gnutls|nettle|hogweed|gmp|idn2|unistring|tasn1|p11-kit|ffi|zstd|brotli)' | sed 's/_.*//')
     (cd "$work/apt" && $apt download $packages)
     for deb in "$work"/apt/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
     touch "$work/root/.complete"
@@ -41,7 +41,7 @@ for name in kernels_test step_test bits_tool; do
     $cc $flags "$root/tests/engine/$name.c" $objects $link -o "$work/$name"
 done
 
-run() { timeout 200 qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH="$lib:$work/root/lib/aarch64-linux-gnu:/usr/aarch64-linux-gnu/lib" -E TEST_MODELS="$models" "$@"; }
+run() { timeout 200 qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH="/usr/aarch64-linux-gnu/lib:$lib:$work/root/lib/aarch64-linux-gnu" -E TEST_MODELS="$models" "$@"; }
 run "$work/kernels_test"
 run "$work/step_test"
 for model in tiny-bpe tiny-f16 tiny-granite tiny-granitemoe; do
