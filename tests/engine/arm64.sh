@@ -24,7 +24,7 @@ if [ ! -e "$work/root/.complete" ]; then
 fi
 
 lib=$work/root/usr/lib/aarch64-linux-gnu
-flags="-std=gnu17 -O2 -D_GNU_SOURCE -fno-strict-aliasing -ffp-contract=off -fno-math-errno -w
+flags="-std=gnu17 -O2 -ffunction-sections -D_GNU_SOURCE -fno-strict-aliasing -ffp-contract=off -fno-math-errno -w
     -I$root/src -I$root -I$work/root/usr/include -I$lib/../include"
 build() { # build <source> <flags…>: an object, unless it is newer than all sources
     local source=$1 object; shift
@@ -38,7 +38,7 @@ shopt -s extglob
 for source in "$root"/src/base/*.c "$root"/src/engine/!(schema).c "$root"/src/engine/kernels/{kernels,packed}.c; do build "$source"; done
 build "$root/src/engine/kernels/scalar.c" -O3
 build "$root/src/engine/kernels/neon.c" -O3 -march=armv8.2-a+dotprod
-link="-L$lib -L$work/root/lib/aarch64-linux-gnu -Wl,--unresolved-symbols=ignore-all -lcmocka -lutf8proc -lgnutls -lm -lpthread"
+link="-L$lib -L$work/root/lib/aarch64-linux-gnu -Wl,--gc-sections -Wl,--unresolved-symbols=ignore-in-shared-libs -lcmocka -lutf8proc -lgnutls -lm -lpthread"
 for name in kernels_test step_test bits_tool; do
     $cc $flags "$root/tests/engine/$name.c" $objects $link -o "$work/$name"
 done

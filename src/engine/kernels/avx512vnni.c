@@ -6,6 +6,7 @@
 #define KERNELS_NAME kernels_avx512vnni
 #define KERNELS_TEXT "avx512vnni"
 #define VEC_WIDE_TILES 1
+#define VEC_MANY_QUERIES 1
 
 static bool can_run(void)
 {

@@ -533,12 +533,16 @@ struct attention {
     float *max, *sum, *decay;                     /* [n_queries][LANES]: the same number in all lanes of `sum` */
 };
 
-static void load_pages(const struct attend *x, const struct attention *s, uint32_t first_page, uint32_t n_pages)
+/* Pages lie anywhere, so the hardware cannot guess the next ones: those of the next block are asked for here. */
+static void load_pages(const struct attend *x, const struct attention *s, uint32_t first_page, uint32_t n_pages,
+                       uint32_t all_pages)
 {
     size_t size = (size_t)x->head_dim * PAGE;
     for (uint32_t g = 0; g < n_pages; g++) {
-        const uint16_t *page = (const uint16_t *)x->pages[first_page + g];
+        uint32_t next = first_page + g + GROUPS < all_pages ? first_page + g + GROUPS : first_page + g;
+        const uint16_t *page = (const uint16_t *)x->pages[first_page + g], *later = (const uint16_t *)x->pages[next];
         for (size_t i = 0; i < size; i += LANES) {
+            __builtin_prefetch(later + 2 * i, 0, 3);
             v_store(s->keys + g * size + i, v_load_half(page + i));
             v_store(s->values + g * size + i, v_load_half(page + size + i));
         }
@@ -623,19 +627,45 @@ ALWAYS void gather_all(const struct attend *x, const struct attention *s, uint32
         gather(x, s, first, count, from, 1, n_keys);
 }
 
+/* As many queries at once as the registers hold; what is left over in one go too, since a query alone leaves the
+ * multipliers waiting for their own results. */
+ALWAYS void score_some(const struct attend *x, const struct attention *s, uint32_t first, uint32_t count)
+{
+    switch (count) {
+#if VEC_MANY_QUERIES
+    case 6: score(x, s, first, 6); return;
+    case 5: score(x, s, first, 5); return;
+    case 4: score(x, s, first, 4); return;
+    case 3: score(x, s, first, 3); return;
+    case 2: score(x, s, first, 2); return;
+#endif
+    default: score(x, s, first, 1); return;
+    }
+}
+
+ALWAYS void gather_some(const struct attend *x, const struct attention *s, uint32_t first, uint32_t count, uint32_t n_keys)
+{
+    switch (count) {
+#if VEC_MANY_QUERIES
+    case 6: gather_all(x, s, first, 6, n_keys); return;
+    case 5: gather_all(x, s, first, 5, n_keys); return;
+    case 4: gather_all(x, s, first, 4, n_keys); return;
+    case 3: gather_all(x, s, first, 3, n_keys); return;
+    case 2: gather_all(x, s, first, 2, n_keys); return;
+#endif
+    default: gather_all(x, s, first, 1, n_keys); return;
+    }
+}
+
 static void attend_block(const struct attend *x, const struct attention *s, uint32_t begin, uint32_t n_keys)
 {
-    uint32_t q = 0;
-    for (; q + VEC_QUERIES <= x->n_queries; q += VEC_QUERIES)
-        score(x, s, q, VEC_QUERIES);
-    for (; q < x->n_queries; q++)
-        score(x, s, q, 1);
-    for (q = 0; q < x->n_queries; q++)
+    uint32_t n = x->n_queries, step = VEC_QUERIES;
+    for (uint32_t q = 0; q < n; q += step)
+        score_some(x, s, q, n - q < step ? n - q : step);
+    for (uint32_t q = 0; q < n; q++)
         update(x, s, q, begin);
-    for (q = 0; q + VEC_QUERIES <= x->n_queries; q += VEC_QUERIES)
-        gather_all(x, s, q, VEC_QUERIES, n_keys);
-    for (; q < x->n_queries; q++)
-        gather_all(x, s, q, 1, n_keys);
+    for (uint32_t q = 0; q < n; q += step)
+        gather_some(x, s, q, n - q < step ? n - q : step, n_keys);
 }
 
 static struct attention attention_begin(const struct attend *x)
@@ -662,7 +692,7 @@ static void attend(const struct attend *x)
         longest = longest > x->lengths[q] ? longest : x->lengths[q];
     for (uint32_t begin = 0; begin < longest; begin += ATTEND_KEYS) {
         uint32_t left = (longest - begin + PAGE - 1) / PAGE, n_pages = left < GROUPS ? left : GROUPS;
-        load_pages(x, &s, begin / PAGE, n_pages);
+        load_pages(x, &s, begin / PAGE, n_pages, (longest + PAGE - 1) / PAGE);
         attend_block(x, &s, begin, n_pages * PAGE);
     }
     for (uint32_t q = 0; q < x->n_queries; q++)     /* + 0: a negative zero becomes a positive one */
