@@ -62,7 +62,7 @@ static yyjson_mut_val *parameters_schema(const struct remote_request *request, y
     return schema;
 }
 
-yyjson_mut_val *answer_schema(const struct remote_request *request, yyjson_mut_doc *doc)
+yyjson_mut_val *remote_answer_schema(const struct remote_request *request, yyjson_mut_doc *doc)
 {
     static const char *const reasons[] = { "primary_reason", "historical_context", "oscillation_risk",
                                            "summary" };
@@ -101,7 +101,7 @@ static struct str text_of(yyjson_val *value)
     return (struct str){ yyjson_get_str(value), yyjson_get_len(value) };
 }
 
-void tokens_read(struct arena *arena, yyjson_val *list, struct remote_text *text)
+void remote_tokens_read(struct arena *arena, yyjson_val *list, struct remote_text *text)
 {
     size_t i, k, max_i, max_k;
     yyjson_val *item, *other;
@@ -273,7 +273,7 @@ static void read_reasoning(struct arena *arena, yyjson_val *root, struct remote_
                           : reason(arena, reasoning, "summary");
 }
 
-bool answer_read(struct arena *arena, const struct remote_text *text, const struct remote_request *request,
+bool remote_answer_read(struct arena *arena, const struct remote_text *text, const struct remote_request *request,
                  struct remote_answer *answer, struct error **err)
 {
     if (text->cut)

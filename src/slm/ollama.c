@@ -8,7 +8,7 @@ enum { SEED = 42, TOP_LOGPROBS = 20 };
 static void write(const struct remote_talk *talk, yyjson_mut_doc *doc, yyjson_mut_val *root)
 {
     yyjson_mut_obj_add_str(doc, root, "model", talk->options->model);
-    yyjson_mut_obj_add_val(doc, root, "messages", messages_write(talk, doc));
+    yyjson_mut_obj_add_val(doc, root, "messages", remote_messages_write(talk, doc));
     yyjson_mut_obj_add_bool(doc, root, "stream", false);
     yyjson_mut_obj_add_bool(doc, root, "truncate", false); /* an error, rather than a prompt cut in silence */
     yyjson_mut_obj_add_str(doc, root, "keep_alive", "30m");
@@ -24,7 +24,7 @@ static void write(const struct remote_talk *talk, yyjson_mut_doc *doc, yyjson_mu
     if (talk->level == REMOTE_JSON)
         yyjson_mut_obj_add_str(doc, root, "format", "json");
     else if (talk->level != REMOTE_PLAIN)
-        yyjson_mut_obj_add_val(doc, root, "format", answer_schema(talk->request, doc));
+        yyjson_mut_obj_add_val(doc, root, "format", remote_answer_schema(talk->request, doc));
 }
 
 static bool read(struct arena *arena, yyjson_val *root, struct remote_text *text, struct error **err)
@@ -38,7 +38,7 @@ static bool read(struct arena *arena, yyjson_val *root, struct remote_text *text
                          "the server's answer has no finished message.content: is this Ollama's endpoint?");
     text->content = arena_str(arena, (struct str){ yyjson_get_str(content), yyjson_get_len(content) });
     text->cut = yyjson_equals_str(yyjson_obj_get(root, "done_reason"), "length");
-    tokens_read(arena, yyjson_obj_get(root, "logprobs"), text);
+    remote_tokens_read(arena, yyjson_obj_get(root, "logprobs"), text);
     return true;
 }
 

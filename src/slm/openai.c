@@ -17,13 +17,13 @@ static void write_format(const struct remote_talk *talk, yyjson_mut_doc *doc, yy
     yyjson_mut_val *schema = yyjson_mut_obj_add_obj(doc, format, "json_schema");
     yyjson_mut_obj_add_str(doc, schema, "name", "decision");
     yyjson_mut_obj_add_bool(doc, schema, "strict", true);
-    yyjson_mut_obj_add_val(doc, schema, "schema", answer_schema(talk->request, doc));
+    yyjson_mut_obj_add_val(doc, schema, "schema", remote_answer_schema(talk->request, doc));
 }
 
 static void write(const struct remote_talk *talk, yyjson_mut_doc *doc, yyjson_mut_val *root)
 {
     yyjson_mut_obj_add_str(doc, root, "model", talk->options->model);
-    yyjson_mut_obj_add_val(doc, root, "messages", messages_write(talk, doc));
+    yyjson_mut_obj_add_val(doc, root, "messages", remote_messages_write(talk, doc));
     yyjson_mut_obj_add_real(doc, root, "temperature", talk->options->temperature);
     yyjson_mut_obj_add_int(doc, root, "seed", SEED);
     yyjson_mut_obj_add_uint(doc, root, "max_tokens", talk->options->max_tokens);
@@ -45,7 +45,7 @@ static bool read(struct arena *arena, yyjson_val *root, struct remote_text *text
             "the server's answer has no choices[0].message.content: is this an OpenAI-compatible endpoint?");
     text->content = arena_str(arena, (struct str){ yyjson_get_str(content), yyjson_get_len(content) });
     text->cut = yyjson_equals_str(yyjson_obj_get(choice, "finish_reason"), "length");
-    tokens_read(arena, yyjson_obj_get(yyjson_obj_get(choice, "logprobs"), "content"), text);
+    remote_tokens_read(arena, yyjson_obj_get(yyjson_obj_get(choice, "logprobs"), "content"), text);
     return true;
 }
 

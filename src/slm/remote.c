@@ -93,7 +93,7 @@ const char *remote_provider(const struct remote *remote)
 
 /* ---- one exchange ---------------------------------------------------------------------------------------------- */
 
-yyjson_mut_val *messages_write(const struct remote_talk *talk, yyjson_mut_doc *doc)
+yyjson_mut_val *remote_messages_write(const struct remote_talk *talk, yyjson_mut_doc *doc)
 {
     yyjson_mut_val *list = yyjson_mut_arr(doc);
     for (size_t i = 0; i < talk->message_count; i++) {
@@ -223,7 +223,7 @@ static bool repair(struct remote *remote, struct arena *arena, struct remote_tal
     talk->messages[talk->message_count++] = (struct remote_message){ "user", str_of(complaint) };
     answer->repairs++;
     return converse(remote, arena, talk, text, &answer->attempts, err) &&
-           answer_read(arena, text, talk->request, answer, err);
+           remote_answer_read(arena, text, talk->request, answer, err);
 }
 
 static bool ask(struct remote *remote, struct arena *arena, const struct remote_request *request,
@@ -238,7 +238,7 @@ static bool ask(struct remote *remote, struct arena *arena, const struct remote_
                                 .message_count = 2 };
     bool ok = converse(remote, arena, &talk, &text, &answer->attempts, &why);
     bool conversed = ok;
-    if (ok && !answer_read(arena, &text, request, answer, &why))
+    if (ok && !remote_answer_read(arena, &text, request, answer, &why))
         ok = repair(remote, arena, &talk, &text, answer, &why);
     if (ok || conversed) /* a server that talks nonsense is there all the same */
         breaker_succeeded(&remote->breaker);

@@ -55,15 +55,15 @@ struct protocol {
 extern const struct protocol protocol_openai, protocol_ollama;
 
 /* The schema of an answer: action among `feasible`, the parameters of all of them, confidence, reasoning. */
-yyjson_mut_val *answer_schema(const struct remote_request *request, yyjson_mut_doc *doc);
+yyjson_mut_val *remote_answer_schema(const struct remote_request *request, yyjson_mut_doc *doc);
 
 /* Read the answer out of a model's text. ERROR_INVALID says what is wrong with it, in words fit for the model. */
-bool answer_read(struct arena *arena, const struct remote_text *text, const struct remote_request *request,
+bool remote_answer_read(struct arena *arena, const struct remote_text *text, const struct remote_request *request,
                  struct remote_answer *answer, struct error **err);
 
 /* A list of {"token","logprob","top_logprobs":[{"token","logprob"}…]}, as both protocols have it. */
-void tokens_read(struct arena *arena, yyjson_val *list, struct remote_text *text);
+void remote_tokens_read(struct arena *arena, yyjson_val *list, struct remote_text *text);
 
-yyjson_mut_val *messages_write(const struct remote_talk *talk, yyjson_mut_doc *doc);
+yyjson_mut_val *remote_messages_write(const struct remote_talk *talk, yyjson_mut_doc *doc);
 
 #endif

@@ -9,6 +9,26 @@ static const struct config_choice providers[] = {
 
 enum { HOUR_MS = 3600 * 1000 };
 
+#define AT(field) offsetof(struct config_slm_route, field)
+static const struct config_key route_keys[] = {
+    { "name", CONFIG_TEXT, AT(name), .flags = CONFIG_REQUIRED, .help = "Name in logs and decisions." },
+    { "severity", CONFIG_TEXTS, AT(severity), .help = "Severities that go here, as patterns; empty: all." },
+    { "namespace", CONFIG_TEXTS, AT(namespace),
+      .help = "Namespaces that go here, as patterns (\"prod-*\"); empty: all." },
+    { "provider", CONFIG_CHOICE, AT(provider), .def = "embedded", .choices = providers,
+      .help = "What answers." },
+    { "model", CONFIG_TEXT, AT(model), .flags = CONFIG_REQUIRED,
+      .help = "A catalogue name or a path; for a server, its name of the model." },
+    { "endpoint", CONFIG_TEXT, AT(endpoint), .check = config_check_url,
+      .help = "Address of the model server." },
+    { "api_key", CONFIG_TEXT, AT(api_key), .flags = CONFIG_SECRET, .help = "Bearer token for it." },
+    { "ca_file", CONFIG_TEXT, AT(ca_file), .help = "Authorities that its certificate is checked against." },
+    { 0 },
+};
+#undef AT
+static const struct config_keys route = { "route", .size = sizeof(struct config_slm_route),
+                                          .keys = route_keys };
+
 #define AT(field) offsetof(struct config_slm, field)
 const struct config_key config_keys_slm[] = {
     { "provider", CONFIG_CHOICE, AT(provider), .def = "embedded", .choices = providers, .env = "SLM_PROVIDER",
@@ -49,5 +69,18 @@ const struct config_key config_keys_slm[] = {
     { "confidence_threshold", CONFIG_NUMBER, AT(confidence_threshold), .def = "0.7", .min = 0, .max = 1,
       .env = "SLM_CONFIDENCE_THRESHOLD", .flags = CONFIG_RELOADABLE,
       .help = "Below it a decision is notify_only with its distribution attached." },
+    { "ca_file", CONFIG_TEXT, AT(ca_file), .env = "SLM_CA_FILE",
+      .help = "Authorities that the model server's certificate is checked against. Empty: the system's." },
+    { "cache_ttl", CONFIG_DURATION, AT(cache_ttl_ms), .def = "5m", .min = 0, .max = 24 * HOUR_MS,
+      .help =
+          "How long the same question is answered with the same decision; 0: it is asked anew each time." },
+    { "routes", CONFIG_LIST, AT(routes), .element = &route,
+      .help =
+          "Models for some alerts: the first route that fits an alert's severity and namespace answers. Others go to "
+          "slm.provider and slm.model." },
+    { "fallbacks", CONFIG_LIST, AT(fallbacks), .element = &route,
+      .help =
+          "What is asked, in this order, where the model that should answer fails. After them comes the last decision "
+          "on the same question, then what is known without a model." },
     { 0 },
 };

@@ -11,6 +11,18 @@ enum config_provider {
     CONFIG_PROVIDER_NONE,
 };
 
+/* Where a decision may be asked for beside slm.provider: which alerts go there, and what answers. */
+struct config_slm_route {
+    const char *name;
+    struct config_texts severity, namespace; /* patterns; empty: any */
+    int provider;                            /* enum config_provider */
+    const char *model, *endpoint, *api_key, *ca_file;
+};
+struct config_slm_routes {
+    struct config_slm_route *items;
+    size_t count;
+};
+
 struct config_slm {
     int provider;      /* enum config_provider */
     const char *model; /* a catalogue name or a path; a name of the server's for remote ones */
@@ -24,6 +36,9 @@ struct config_slm {
     int64_t threads;          /* 0: as many as there are cores */
     const char *isa;          /* "": the best this machine has */
     double confidence_threshold;
+    const char *ca_file;
+    int64_t cache_ttl_ms; /* 0: decisions are not cached */
+    struct config_slm_routes routes, fallbacks;
 };
 
 extern const struct config_key config_keys_slm[];
