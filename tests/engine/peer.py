@@ -64,7 +64,7 @@ class Server:
                     return self
             except OSError:
                 pass
-            time.sleep(0.1)
+            time.sleep(0.02)
         self.log.seek(0)
         text = self.log.read().decode(errors="replace")[-2000:]
         self.__exit__()
