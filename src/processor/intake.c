@@ -8,8 +8,8 @@
 enum {
     BATCH_PAYLOADS = 64,
     BATCH_ALERTS = 256,
-    SLICE_ALERTS = 16,
-    PRESSED_WAIT_MS = 4,
+    SLICE_US = 4000,
+    PRESSED_WAIT_MS = 2,
     SETTLE_MS = 5000,
     TRIES_MAX = 5
 };
@@ -162,10 +162,11 @@ struct place { /* how far we are */
 static bool fill(struct intake *in, struct incident_set *set, struct place *at, size_t end,
                  struct error **err)
 {
+    int64_t slice_us = clock_mono_us() + SLICE_US;
     for (size_t n = 0; at->claim < end; at->claim++, at->alert = 0) {
         const struct alert_payload *payload = &in->payloads[at->claim];
         for (; at->alert < payload->count; at->alert++) {
-            if (n == BATCH_ALERTS || (n >= SLICE_ALERTS && tx_is_wanted(set->tx)))
+            if (n == BATCH_ALERTS || (clock_mono_us() >= slice_us && tx_is_wanted(set->tx)))
                 return true;
             n++;
             if (!work_in(in, set, &in->claims[at->claim], payload, &payload->alerts[at->alert], err))
