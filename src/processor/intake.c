@@ -2,6 +2,8 @@
  * writes, and the deletion of the payloads it finishes, are one commit, so that each alert is in the store once whenever
  * the process dies. A payload too large for one transaction is worked in by several; saying its first alerts again after
  * a crash between them changes nothing. */
+#include <stdlib.h>
+
 #include "metrics/metrics.h"
 #include "processor/processor_internal.h"
 
@@ -9,6 +11,8 @@ enum {
     BATCH_PAYLOADS = 64,
     BATCH_ALERTS = 256,
     SLICE_US = 4000,
+    AGAIN_MAX = 4,
+    AGAIN_MS = 20,
     PRESSED_WAIT_MS = 2,
     SETTLE_MS = 5000,
     TRIES_MAX = 5
@@ -155,56 +159,107 @@ static bool work_in(struct intake *in, struct incident_set *set, const struct in
 
 /* --- one transaction */
 
-struct place { /* how far we are */
-    size_t claim, alert;
+/* The alerts of some payloads, in the order in which they are worked in. Replicas that lock the same alerts and incidents
+ * do so in one order, that of their targets, or they would wait for each other for ever. Of one alert the deliveries
+ * stay in order. */
+struct item {
+    size_t claim, alert, place;
+    const char *key;
 };
 
-static bool fill(struct intake *in, struct incident_set *set, struct place *at, size_t end,
-                 struct error **err)
+struct list {
+    struct item *items;
+    size_t count, at;
+    size_t begin, end; /* of the claims */
+};
+
+static int by_key(const void *a, const void *b)
 {
-    int64_t slice_us = clock_mono_us() + SLICE_US;
-    for (size_t n = 0; at->claim < end; at->claim++, at->alert = 0) {
-        const struct alert_payload *payload = &in->payloads[at->claim];
-        for (; at->alert < payload->count; at->alert++) {
-            if (n == BATCH_ALERTS || (clock_mono_us() >= slice_us && tx_is_wanted(set->tx)))
-                return true;
-            n++;
-            if (!work_in(in, set, &in->claims[at->claim], payload, &payload->alerts[at->alert], err))
-                return false;
-        }
-        if (!inbox_finish(set->tx, &in->claims[at->claim], err))
+    const struct item *x = a, *y = b;
+    int order = strcmp(x->key, y->key);
+    return order ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+static const char *key_of(const struct intake *in, const struct alert *alert)
+{
+    struct alert_target owner = alert_target_owner(&alert->target);
+    return arena_printf(in->arena, "%s#%s", alert_target_key(in->arena, &owner), alert->fingerprint);
+}
+
+static struct list list_alerts(const struct intake *in, size_t begin, size_t end)
+{
+    struct list list = { .begin = begin, .end = end };
+    bool shared = store_is_postgres(in->processor->store);
+    size_t room = 0;
+    for (size_t c = begin; c < end; c++)
+        room += in->payloads[c].count;
+    list.items = ARENA_ARRAY(in->arena, struct item, room);
+    for (size_t c = begin; c < end; c++)
+        for (size_t a = 0; a < in->payloads[c].count; a++, list.count++)
+            list.items[list.count] =
+                (struct item){ .claim = c,
+                               .alert = a,
+                               .place = list.count,
+                               .key = shared ? key_of(in, &in->payloads[c].alerts[a]) : "" };
+    if (shared)
+        qsort(list.items, list.count, sizeof *list.items, by_key);
+    return list;
+}
+
+/* A worker that was stopped for longer than its lease must not work in what another has worked in since. */
+static bool still_ours(const struct intake *in, const struct list *list, struct tx *tx, struct error **err)
+{
+    int64_t lease_until = tx_lease_now_ms(tx) + in->config->intake.lease_ms;
+    for (size_t c = list->begin; c < list->end; c++)
+        if (!inbox_renew(tx, &in->claims[c], lease_until, err))
             return false;
-    }
     return true;
 }
 
-static bool transact(struct intake *in, struct place *at, size_t end, struct error **err)
+static bool fill(struct intake *in, struct incident_set *set, struct list *list, struct error **err)
 {
-    size_t first = at->claim;
+    int64_t slice_us = clock_mono_us() + SLICE_US;
+    if (!still_ours(in, list, set->tx, err))
+        return false;
+    for (size_t n = 0; list->at < list->count; n++, list->at++) {
+        const struct item *item = &list->items[list->at];
+        const struct alert_payload *payload = &in->payloads[item->claim];
+        if (n == BATCH_ALERTS || (n && clock_mono_us() >= slice_us && tx_is_wanted(set->tx)))
+            return true;
+        if (!work_in(in, set, &in->claims[item->claim], payload, &payload->alerts[item->alert], err))
+            return false;
+    }
+    for (size_t c = list->begin; c < list->end; c++)
+        if (!inbox_finish(set->tx, &in->claims[c], err))
+            return false;
+    return true;
+}
+
+static bool transact(struct intake *in, struct list *list, struct error **err)
+{
     int64_t us = clock_mono_us();
     AUTO(tx) struct tx *tx = tx_begin(in->processor->store, TX_WRITE, err);
     struct incident_set set = { .tx = tx, .arena = in->arena, .config = in->config };
-    if (!tx || !fill(in, &set, at, end, err) || !correlate_write(&set, err) || !tx_commit(STEAL(tx), err))
+    if (!tx || !fill(in, &set, list, err) || !correlate_write(&set, err) || !tx_commit(STEAL(tx), err))
         return false;
     metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "incident");
     for (size_t i = 0; i < set.count; i++)
         if (set.entries[i]->is_new)
             metric_inc(METRIC_INCIDENTS_OPENED);
-    for (size_t i = first; i < at->claim; i++)
-        inbox_finished(in->processor->store, in->claims[i].alerts);
     return true;
 }
 
 static bool work_in_all(struct intake *in, size_t begin, size_t end, struct error **err)
 {
-    struct place at = { begin, 0 };
-    while (at.claim < end) {
-        if (!transact(in, &at, end, err))
+    struct list list = list_alerts(in, begin, end);
+    do {
+        if (!transact(in, &list, err))
             return false;
-        if (inbox_is_pressed(
-                in->processor->store)) /* accepting goes first; we still get on, slice by slice */
+        if (inbox_is_pressed(in->processor->store)) /* accepting goes first; we get on, slice by slice */
             clock_sleep_ms(PRESSED_WAIT_MS);
-    }
+    } while (list.at < list.count);
+    for (size_t c = begin; c < end; c++)
+        inbox_finished(in->processor->store, in->claims[c].alerts);
     return true;
 }
 
@@ -271,8 +326,15 @@ static bool work_in_batch(struct intake *in, struct error **err)
         return false;
     if (in->count)
         metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "normalise");
-    if (work_in_all(in, 0, in->count, &error))
-        return true;
+    for (int i = 0; i < AGAIN_MAX; i++) {
+        error_clear(&error);
+        if (in->count == 0 || work_in_all(in, 0, in->count, &error))
+            return true;
+        if (error_code(error) != ERROR_EXISTS && error_code(error) != ERROR_UNAVAILABLE)
+            break;
+        clock_sleep_ms(
+            (int64_t)(rand_u64() % AGAIN_MS)); /* another replica had the same alert, or was in the way */
+    }
     log_debug("batch failed; each payload alone now", KV("error", error_message(error)));
     return one_by_one(in, err);
 }

@@ -54,6 +54,10 @@ bool inbox_claim(struct store *store, struct arena *arena, const char *owner, in
 bool inbox_finish(struct tx *tx, const struct inbox_claim *claim, struct error **err);
 void inbox_finished(struct store *store, size_t alerts); /* after that transaction's commit */
 
+/* Still ours, and until `lease_until` (by tx_lease_now_ms()); before the transaction ends nobody else can claim it.
+ * ERROR_CONFLICT: lost. */
+bool inbox_renew(struct tx *tx, const struct inbox_claim *claim, int64_t lease_until, struct error **err);
+
 /* Not now: free for the next claim at once. */
 bool inbox_free(struct tx *tx, const struct inbox_claim *claim, struct error **err);
 

@@ -79,9 +79,9 @@ static void committed(void *context, const struct error *error)
         return;
     }
     count_alerts(&acceptance->payload);
-    respond_accepted(acceptance->request, acceptance->item.alerts);
     if (webhook->accepted)
         webhook->accepted(webhook->context);
+    respond_accepted(acceptance->request, acceptance->item.alerts); /* last: the server may stop, and we be freed */
 }
 
 /* The group, as Alertmanager's API can be asked for it: by receiver and group labels. One task a group; it is written

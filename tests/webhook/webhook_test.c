@@ -22,8 +22,9 @@ struct site {
 static void wake(void *site)
 {
     struct site *s = site;
-    if (s->processor)
-        processor_wake(s->processor);
+    struct processor *processor = __atomic_load_n(&s->processor, __ATOMIC_ACQUIRE);
+    if (processor)
+        processor_wake(processor);
 }
 
 static void open_site(struct site *s, const char *const *set)
@@ -114,7 +115,7 @@ static void from_the_webhook_to_the_incident_in_the_api(void **state)
 {
     struct site *s = *state;
     AUTO(strbuf) struct strbuf answer = { 0 };
-    s->processor = processor_start(s->store, s->config, NULL);
+    __atomic_store_n(&s->processor, processor_start(s->store, s->config, NULL), __ATOMIC_RELEASE);
     assert_int_equal(
         post(s, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n", ALERT, &answer),
         200);
