@@ -21,6 +21,7 @@ static const struct migration migrations[] = {
     { 4, "executions", BOTH(both_0004_executions) },
     { 5, "memory", BOTH(both_0005_memory) },
     { 6, "views", &sqlite_0006_views_sql, &postgres_0006_views_sql },
+    { 7, "audit feed", BOTH(both_0007_audit_feed) },
 };
 
 static const char create_table_text[] =

@@ -36,5 +36,9 @@ const struct config_key config_keys_audit[] = {
     { "key_file", CONFIG_TEXT, AT(key_file),
       .help =
           "Ed25519 private key (PEM) that signs the audit log's checkpoints. Empty: one is made in the state directory." },
+    { "checkpoint_every", CONFIG_DURATION, AT(checkpoint_every_ms), .def = "1m", .min = 1000, .max = 86400000,
+      .help = "How often the head of the chain is signed, and written to the log too." },
+    { "max_age", CONFIG_DURATION, AT(max_age_ms), .def = "365d", .min = 0, .max = 365.0 * 100 * 86400000,
+      .help = "Older entries are deleted, up to a checkpoint; 0: never." },
     { 0 },
 };

@@ -16,6 +16,7 @@ struct config_logging {
 
 struct config_audit {
     const char *key_file; /* Ed25519 private key (PEM) that signs checkpoints; "": made at first start */
+    int64_t checkpoint_every_ms, max_age_ms;
 };
 
 extern const struct config_key config_keys_app[], config_keys_logging[], config_keys_audit[];

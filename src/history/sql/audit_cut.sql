@@ -1,0 +1,1 @@
+DELETE FROM audit_log WHERE replica = $1 AND seq <= $2

@@ -1,0 +1,1 @@
+DELETE FROM audit_checkpoints WHERE replica = $1 AND seq < $2
