@@ -47,6 +47,9 @@ extern const struct cli_command cli_analyze[];
 extern const struct cli_command cli_train[];
 extern const struct cli_command cli_alerts[];
 extern const struct cli_command cli_incidents[];
+extern const struct cli_command cli_history[];
+extern const struct cli_command cli_insights[];
+extern const struct cli_command cli_audit[];
 extern const struct cli_command cli_salvage[];
 
 /* command_alerts.c: the store that the configuration names, for a command; NULL with what to do. */

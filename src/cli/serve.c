@@ -102,6 +102,7 @@ static const struct serve_room rooms[] = {
     { "api", open_api, NULL },
     { "service", serve_service_start, serve_service_stop },
     { "decisions", serve_decisions_start, serve_decisions_stop },
+    { "memory", serve_memory_start, serve_memory_stop },
     { "processor", start_processor, stop_processor },
     { "http", serve_http_start, serve_http_stop },
 };

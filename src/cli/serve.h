@@ -22,6 +22,7 @@ struct serve {
     struct processor_steps
         steps; /* what the processor does with an incident; rooms set it before it starts */
     struct pipeline_rooms pipeline; /* whom the steps ask */
+    struct serve_memory *memory;    /* serve_memory.c's */
     int64_t started_utc_ms, started_mono_ms, starts;
 };
 
@@ -39,6 +40,10 @@ void serve_http_stop(struct serve *serve, int64_t deadline_ms);
 /* serve_decisions.c */
 bool serve_decisions_start(struct serve *serve, struct error **err);
 void serve_decisions_stop(struct serve *serve, int64_t deadline_ms);
+
+/* serve_memory.c */
+bool serve_memory_start(struct serve *serve, struct error **err);
+void serve_memory_stop(struct serve *serve, int64_t deadline_ms);
 
 /* service.c: /health, /ready, /status, /metrics, /-/…. */
 bool serve_service_start(struct serve *serve, struct error **err);

@@ -23,7 +23,7 @@ enum criterion {
 };
 extern const char *const criterion_names[CRITERION_COUNT]; /* "alert_resolved", … */
 
-struct evidence {
+struct effect_evidence {
     double criteria[CRITERION_COUNT]; /* 0..1; NAN: not known */
     bool failed;                      /* the execution itself did not succeed */
 };
@@ -31,7 +31,7 @@ struct effectiveness {
     double score;      /* 0..1; NAN: nothing is known */
     double confidence; /* 0..1: the weight of the criteria that are known */
 };
-struct effectiveness effectiveness_score(const struct evidence *evidence);
+struct effectiveness effectiveness_score(const struct effect_evidence *evidence);
 
 /* ---- evidence that another room has ------------------------------------------------------------------------- */
 

@@ -30,7 +30,7 @@ void service_release(struct effectiveness_service *service, const struct config 
 
 /* gather.c: everything that is known of one execution now. */
 struct gathered {
-    struct evidence evidence;
+    struct effect_evidence evidence;
     struct alert_record alert; /* what it was against */
     bool has_alert;
     const char *metric; /* its expression; NULL: none */

@@ -18,7 +18,7 @@ static const double weights[CRITERION_COUNT] = { 0.4, 0.3, 0.1, 0.15, 0.05 };
 #define FAILED_SCORE 0.1
 #define HARM_SHARE 0.4
 
-static double mean_of_known(const struct evidence *evidence, int from, int to, double *known)
+static double mean_of_known(const struct effect_evidence *evidence, int from, int to, double *known)
 {
     double sum = 0, weight = 0;
     for (int i = from; i < to; i++)
@@ -30,7 +30,7 @@ static double mean_of_known(const struct evidence *evidence, int from, int to, d
     return weight > 0 ? sum / weight : NAN;
 }
 
-struct effectiveness effectiveness_score(const struct evidence *evidence)
+struct effectiveness effectiveness_score(const struct effect_evidence *evidence)
 {
     double known = 0;
     if (evidence->failed)

@@ -33,9 +33,9 @@ extern const struct table *const history_tables[]; /* ended by NULL */
 const struct table *history_table(struct str name);
 
 /* JSON by pieces. */
-void json_text(struct strbuf *out, const char *name, const char *text); /* ,"name":"text" or null */
-void json_number(struct strbuf *out, const char *name, double number);  /* NAN is null */
-void json_int(struct strbuf *out, const char *name, int64_t number);
-void json_time(struct strbuf *out, const char *name, int64_t ms); /* 0 is null */
+void history_json_text(struct strbuf *out, const char *name, const char *text); /* ,"name":"text" or null */
+void history_json_number(struct strbuf *out, const char *name, double number);  /* NAN is null */
+void history_json_int(struct strbuf *out, const char *name, int64_t number);
+void history_json_time(struct strbuf *out, const char *name, int64_t ms); /* 0 is null */
 
 #endif

@@ -7,7 +7,7 @@
 #include "history_sql.h"
 #include "store/settings.h"
 
-void json_text(struct strbuf *out, const char *name, const char *text)
+void history_json_text(struct strbuf *out, const char *name, const char *text)
 {
     strbuf_addf(out, ",\"%s\":", name);
     if (text)
@@ -16,7 +16,7 @@ void json_text(struct strbuf *out, const char *name, const char *text)
         strbuf_add_text(out, "null");
 }
 
-void json_number(struct strbuf *out, const char *name, double number)
+void history_json_number(struct strbuf *out, const char *name, double number)
 {
     if (isnan(number))
         strbuf_addf(out, ",\"%s\":null", name);
@@ -24,15 +24,15 @@ void json_number(struct strbuf *out, const char *name, double number)
         strbuf_addf(out, ",\"%s\":%.6g", name, number);
 }
 
-void json_int(struct strbuf *out, const char *name, int64_t number)
+void history_json_int(struct strbuf *out, const char *name, int64_t number)
 {
     strbuf_addf(out, ",\"%s\":%lld", name, (long long)number);
 }
 
-void json_time(struct strbuf *out, const char *name, int64_t ms)
+void history_json_time(struct strbuf *out, const char *name, int64_t ms)
 {
     char text[CLOCK_TEXT_MAX];
-    json_text(out, name, ms ? clock_format(ms, text) : NULL);
+    history_json_text(out, name, ms ? clock_format(ms, text) : NULL);
 }
 
 static void add_band(struct strbuf *out, const char *name, const struct config_band *band)

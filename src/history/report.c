@@ -43,12 +43,12 @@ bool history_target_parse(struct arena *arena, const char *text, struct history_
 static void add_past(struct strbuf *out, const struct past *past)
 {
     strbuf_addf(out, "{\"id\":\"%s\",\"action\":\"%s\"", past->id, action_name(past->action));
-    json_text(out, "state", past->state);
-    json_text(out, "alert_name", past->alert_name);
+    history_json_text(out, "state", past->state);
+    history_json_text(out, "alert_name", past->alert_name);
     strbuf_addf(out, ",\"parameters\":%s", *past->parameters ? past->parameters : "{}");
-    json_number(out, "score", past->score);
-    json_number(out, "score_confidence", past->score_confidence);
-    json_time(out, "created_at", past->at);
+    history_json_number(out, "score", past->score);
+    history_json_number(out, "score_confidence", past->score_confidence);
+    history_json_time(out, "created_at", past->at);
     strbuf_add_char(out, '}');
 }
 
@@ -57,8 +57,8 @@ static void add_oscillation(struct strbuf *out, const struct oscillation *found)
     strbuf_addf(out, ",\"oscillation\":{\"severity\":\"%s\",\"confidence\":%.3f,\"prevention\":\"%s\"",
                 pattern_severity_names[found->severity], found->confidence,
                 prevention_names[found->prevention]);
-    json_text(out, "text", found->text);
-    json_time(out, "until", found->until);
+    history_json_text(out, "text", found->text);
+    history_json_time(out, "until", found->until);
     strbuf_add_text(out, ",\"findings\":[");
     for (size_t i = 0; i < found->count; i++) {
         strbuf_add_text(out, i ? "," : "");
@@ -88,9 +88,9 @@ static bool add_detections(struct tx *tx, const struct history_target *target, i
             strbuf_add_json(out, rows_text(rows, i + 1));
         }
         strbuf_addf(out, ",\"enforced\":%s", rows_int(rows, 4) ? "true" : "false");
-        json_time(out, "detected_at", rows_int(rows, 5));
-        json_time(out, "last_at", rows_int(rows, 6));
-        json_time(out, "resolved_at", rows_int(rows, 7));
+        history_json_time(out, "detected_at", rows_int(rows, 5));
+        history_json_time(out, "last_at", rows_int(rows, 6));
+        history_json_time(out, "resolved_at", rows_int(rows, 7));
         strbuf_add_text(out, ",\"resolution\":");
         strbuf_add_json(out, rows_text(rows, 8));
         strbuf_addf(out, ",\"evidence\":" STR_FMT "}", STR_ARG(rows_text(rows, 9)));
@@ -116,9 +116,9 @@ bool history_show(struct store *store, const struct config *config, const struct
     oscillation_analyse(arena, &config->oscillation, &input, &found);
     strbuf_add_text(out, "{\"resource\":{\"cluster\":");
     strbuf_add_json(out, str_of(target->cluster));
-    json_text(out, "namespace", target->namespace);
-    json_text(out, "kind", target->kind);
-    json_text(out, "name", target->name);
+    history_json_text(out, "namespace", target->namespace);
+    history_json_text(out, "kind", target->kind);
+    history_json_text(out, "name", target->name);
     strbuf_add_text(out, "},\"executions\":[");
     for (size_t i = 0; i < count; i++) {
         strbuf_add_text(out, i ? "," : "");
@@ -139,14 +139,14 @@ static void add_effect(struct strbuf *out, const struct rows *rows)
     int64_t total = rows_int(rows, 1);
     strbuf_addf(out, "{\"action\":\"" STR_FMT "\",\"executions\":%lld", STR_ARG(rows_text(rows, 0)),
                 (long long)total);
-    json_number(out, "completed_share", total ? (double)rows_int(rows, 2) / (double)total : NAN);
-    json_int(out, "rolled_back", rows_int(rows, 3));
-    json_int(out, "assessed", rows_int(rows, 4));
-    json_number(out, "average_score", mean);
-    json_number(out, "standard_deviation", spread);
-    json_number(out, "minimum", rows_is_null(rows, 6) ? NAN : rows_number(rows, 6));
-    json_number(out, "maximum", rows_is_null(rows, 7) ? NAN : rows_number(rows, 7));
-    json_number(out, "average_confidence", rows_is_null(rows, 9) ? NAN : rows_number(rows, 9));
+    history_json_number(out, "completed_share", total ? (double)rows_int(rows, 2) / (double)total : NAN);
+    history_json_int(out, "rolled_back", rows_int(rows, 3));
+    history_json_int(out, "assessed", rows_int(rows, 4));
+    history_json_number(out, "average_score", mean);
+    history_json_number(out, "standard_deviation", spread);
+    history_json_number(out, "minimum", rows_is_null(rows, 6) ? NAN : rows_number(rows, 6));
+    history_json_number(out, "maximum", rows_is_null(rows, 7) ? NAN : rows_number(rows, 7));
+    history_json_number(out, "average_confidence", rows_is_null(rows, 9) ? NAN : rows_number(rows, 9));
     strbuf_add_char(out, '}');
 }
 
@@ -191,9 +191,9 @@ static void add_helpful(struct strbuf *out, const struct rows *rows, int64_t now
     strbuf_add_text(out, "{\"alert_name\":");
     strbuf_add_json(out, rows_text(rows, 0));
     strbuf_addf(out, ",\"action\":\"" STR_FMT "\",\"finding\":\"%s\"", STR_ARG(rows_text(rows, 1)), finding);
-    json_number(out, "rate", share);
-    json_number(out, "samples", rate.tried);
-    json_int(out, "cases", rate.cases);
+    history_json_number(out, "rate", share);
+    history_json_number(out, "samples", rate.tried);
+    history_json_int(out, "cases", rate.cases);
     strbuf_add_char(out, '}');
 }
 
@@ -201,7 +201,7 @@ static void add_sequence(struct strbuf *out, const struct rows *rows)
 {
     strbuf_addf(out, "{\"first\":\"" STR_FMT "\",\"then\":\"" STR_FMT "\",\"count\":%lld",
                 STR_ARG(rows_text(rows, 0)), STR_ARG(rows_text(rows, 1)), (long long)rows_int(rows, 2));
-    json_number(out, "average_score", rows_is_null(rows, 3) ? NAN : rows_number(rows, 3));
+    history_json_number(out, "average_score", rows_is_null(rows, 3) ? NAN : rows_number(rows, 3));
     strbuf_add_char(out, '}');
 }
 
@@ -218,8 +218,8 @@ static void add_open(struct strbuf *out, const struct rows *rows)
         strbuf_addf(out, "%s\"%s\":", i ? "," : "{", names[i]);
         strbuf_add_json(out, rows_text(rows, i));
     }
-    json_time(out, "detected_at", rows_int(rows, 6));
-    json_time(out, "last_at", rows_int(rows, 7));
+    history_json_time(out, "detected_at", rows_int(rows, 6));
+    history_json_time(out, "last_at", rows_int(rows, 7));
     strbuf_add_text(out, ",\"prevention\":");
     strbuf_add_json(out, rows_text(rows, 8));
     strbuf_addf(out, ",\"enforced\":%s}", rows_int(rows, 9) ? "true" : "false");

@@ -114,7 +114,7 @@ static const char *hash_list(struct arena *arena, const struct decision *decisio
 }
 
 static struct decision_record record_of(const struct processor_work *work, const struct decision *decision,
-                                        yyjson_val *json)
+                                        const struct slm_context *known, yyjson_val *json)
 {
     struct arena *arena = work->arena;
     struct decision_record record = { .trace_id = work->trace_id,
@@ -133,6 +133,7 @@ static struct decision_record record_of(const struct processor_work *work, const
                                       .hashes = hash_list(arena, decision),
                                       .duration_ms = (double)decision->latency_us / 1000 };
     yyjson_val *reasoning = yyjson_obj_get(json, "reasoning");
+    record.learned_from = known->learned_from;
     record.reasoning = member(arena, json, "reasoning");
     record.distribution = member(arena, json, "probabilities");
     record.evidence = member(arena, json, "evidence");
@@ -144,11 +145,12 @@ static struct decision_record record_of(const struct processor_work *work, const
     return record;
 }
 
-static bool keep(const struct processor_work *work, const struct decision *decision, struct error **err)
+static bool keep(const struct processor_work *work, const struct decision *decision,
+                 const struct slm_context *known, struct error **err)
 {
     AUTO(text) char *text = decision_json(decision);
     yyjson_doc *doc = yyjson_read(text, strlen(text), 0);
-    struct decision_record record = record_of(work, decision, yyjson_doc_get_root(doc));
+    struct decision_record record = record_of(work, decision, known, yyjson_doc_get_root(doc));
     yyjson_doc_free(doc);
     AUTO(tx) struct tx *tx = tx_begin(work->store, TX_WRITE, err);
     return tx && processor_work_check(tx, work, err) && decision_insert(tx, &record, err) &&
@@ -161,7 +163,7 @@ static bool decide(struct processor_work *work, void *context, struct error **er
     struct progress *progress = progress_of(work);
     slm_decide(rooms->slm, work->arena, &progress->question, &progress->decision);
     work->outcome = action_name(progress->decision.action);
-    if (!keep(work, &progress->decision, err))
+    if (!keep(work, &progress->decision, &progress->known, err))
         return error_wrap(err, "keep the decision");
     log_info("decided", KV("incident", work->incident.id), KV("decision", progress->decision.id),
              KV_STR("alert", root_of(work)->alert.name), KV("action", action_name(progress->decision.action)),
@@ -176,6 +178,15 @@ static bool execute(struct processor_work *work, void *context, struct error **e
     struct pipeline_rooms *rooms = context;
     struct progress *progress = progress_of(work);
     struct pipeline_outcome outcome = { 0 };
+    const char *why = NULL;
+    if (rooms->restrain && progress->decision.action != ACTION_NOTIFY_ONLY &&
+        !rooms->restrain(work, &progress->decision, &why, rooms->context, err))
+        return error_wrap(err, "look for circles");
+    if (why) {
+        log_warn("held back", KV("incident", work->incident.id), KV("decision", progress->decision.id),
+                 KV("action", action_name(progress->decision.action)), KV("why", why));
+        return true;
+    }
     if (!rooms->execute)
         return true;
     if (!rooms->execute(work, &progress->decision, &outcome, rooms->context, err))

@@ -26,6 +26,9 @@ struct pipeline_rooms { /* the functions may be NULL; `context` is handed to all
                  struct error **err);
     bool (*cluster)(const struct processor_work *work, struct pipeline_cluster_state *state, void *context,
                     struct error **err);
+    /* Before an execution: *why is set where the past holds it back; it is then left to a person. */
+    bool (*restrain)(const struct processor_work *work, const struct decision *decision, const char **why,
+                     void *context, struct error **err);
     bool (*execute)(const struct processor_work *work, const struct decision *decision,
                     struct pipeline_outcome *outcome, void *context, struct error **err);
     void *context;

@@ -44,6 +44,7 @@ struct slm_context {
     uint32_t held_back;                           /* actions that a pattern or a cooldown holds back now: never chosen */
     const struct slm_past *past;
     size_t past_count;
+    const char *learned_from; /* JSON list of the executions that `success` was learned from; NULL: none */
     const struct slm_success *success;            /* [ACTION_COUNT], or NULL */
 };
 

@@ -8,7 +8,7 @@ static struct effectiveness score(double resolved, double metric, double quiet, 
                                   double harmless)
 {
     return effectiveness_score(
-        &(struct evidence){ .criteria = { resolved, metric, quiet, stable, harmless } });
+        &(struct effect_evidence){ .criteria = { resolved, metric, quiet, stable, harmless } });
 }
 
 static void everything_good_is_one_and_everything_bad_is_nought(void **state)
@@ -29,7 +29,7 @@ static void a_missed_purpose_is_not_made_good_by_doing_no_harm(void **state)
 static void a_failed_execution_did_not_help(void **state)
 {
     (void)state;
-    struct evidence evidence = { .criteria = { 1, 1, 1, 1, 1 }, .failed = true };
+    struct effect_evidence evidence = { .criteria = { 1, 1, 1, 1, 1 }, .failed = true };
     assert_true(fabs(effectiveness_score(&evidence).score - 0.1) < 1e-9);
 }
 
@@ -46,7 +46,7 @@ static void what_is_not_known_lowers_the_confidence_never_the_score(void **state
     (void)state;
     struct rng rng = { 7 };
     for (int round = 0; round < 20000; round++) {
-        struct evidence evidence = { 0 };
+        struct effect_evidence evidence = { 0 };
         for (int i = 0; i < CRITERION_COUNT; i++)
             evidence.criteria[i] = rng_below(&rng, 3) ? rng_unit(&rng) : NAN;
         int forgotten = (int)rng_below(&rng, CRITERION_COUNT);
