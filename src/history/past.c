@@ -19,6 +19,8 @@ static bool find_replicas(yyjson_val *value, int depth, int64_t *replicas)
         return false;
     if (yyjson_is_obj(value)) {
         yyjson_val *own = yyjson_obj_get(value, "replicas");
+        if (!own)
+            own = yyjson_obj_get(value, "/spec/replicas"); /* as the executor records fields */
         if (yyjson_is_int(own)) {
             *replicas = yyjson_get_sint(own);
             return true;

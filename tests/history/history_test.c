@@ -52,7 +52,7 @@ static void the_newest_executions_come_first_and_dry_runs_not_at_all(void **stat
                                                   .score = -1,
                                                   .action = "scale_deployment",
                                                   .parameters = "{\"replicas\":7}",
-                                                  .state_before = "[{\"spec\":{\"replicas\":4}}]" });
+                                                  .state_before = "[{\"kind\":\"Deployment\",\"fields\":{\"/spec/replicas\":4}}]" });
     scene_execution(f, &(struct scene_execution){ .at = now - MIN_MS, .dry_run = "server", .score = -1 });
     scene_execution(f, &(struct scene_execution){ .at = now - MIN_MS, .name = "other", .score = -1 });
     struct history_context context = context_of(f, NULL);
