@@ -531,18 +531,28 @@ struct attention {
     float *values;                                /* [ATTEND_KEYS][head_dim] */
     float *shares;                                /* [n_queries][ATTEND_KEYS]: scores, then exp(score - max) */
     float *max, *sum, *decay;                     /* [n_queries][LANES]: the same number in all lanes of `sum` */
+    const unsigned char *pages[GROUPS];           /* of the block at hand; those past the end repeat the last */
+    const unsigned char *later[GROUPS];           /* of the next one */
 };
 
-/* Pages lie anywhere, so the hardware cannot guess the next ones: those of the next block are asked for here. */
-static void load_pages(const struct attend *x, const struct attention *s, uint32_t first_page, uint32_t n_pages,
-                       uint32_t all_pages)
+/* Pages lie anywhere, so the hardware cannot guess the next ones: they are asked for while these are in use. */
+static void choose_pages(const struct attend *x, struct attention *s, uint32_t first_page, uint32_t all_pages)
+{
+    for (uint32_t g = 0; g < GROUPS; g++) {
+        uint32_t now = first_page + g, later = now + GROUPS;
+        s->pages[g] = x->pages[now < all_pages ? now : all_pages - 1];
+        s->later[g] = x->pages[later < all_pages ? later : all_pages - 1];
+    }
+}
+
+/* Where many queries look at the same keys, these are made floats once for all. */
+static void load_pages(const struct attend *x, const struct attention *s, uint32_t n_pages)
 {
     size_t size = (size_t)x->head_dim * PAGE;
     for (uint32_t g = 0; g < n_pages; g++) {
-        uint32_t next = first_page + g + GROUPS < all_pages ? first_page + g + GROUPS : first_page + g;
-        const uint16_t *page = (const uint16_t *)x->pages[first_page + g], *later = (const uint16_t *)x->pages[next];
+        const uint16_t *page = (const uint16_t *)s->pages[g];
         for (size_t i = 0; i < size; i += LANES) {
-            __builtin_prefetch(later + 2 * i, 0, 3);
+            __builtin_prefetch(s->later[g] + 4 * i, 0, 3);
             v_store(s->keys + g * size + i, v_load_half(page + i));
             v_store(s->values + g * size + i, v_load_half(page + size + i));
         }
@@ -550,7 +560,8 @@ static void load_pages(const struct attend *x, const struct attention *s, uint32
 }
 
 /* Scores of `count` queries with all keys of the block: a chain over the head's columns, a lane a key. */
-ALWAYS void score(const struct attend *x, const struct attention *s, uint32_t first, const uint32_t count)
+ALWAYS void score(const struct attend *x, const struct attention *s, uint32_t first, const uint32_t count,
+                  const bool direct)
 {
     v16 acc[VEC_QUERIES][GROUPS];
     for (uint32_t q = 0; q < count; q++)
@@ -559,8 +570,11 @@ ALWAYS void score(const struct attend *x, const struct attention *s, uint32_t fi
     size_t size = (size_t)x->head_dim * PAGE;
     for (uint32_t i = 0; i < x->head_dim; i++) {
         v16 key[GROUPS];
-        for (int g = 0; g < GROUPS; g++)
-            key[g] = v_load(s->keys + g * size + i * PAGE);
+        for (int g = 0; g < GROUPS; g++) {
+            if (direct)
+                __builtin_prefetch(s->later[g] + i * 64, 0, 3);       /* a page has 64 bytes a column */
+            key[g] = direct ? v_load_half(s->pages[g] + i * PAGE * 2) : v_load(s->keys + g * size + i * PAGE);
+        }
         for (uint32_t q = 0; q < count; q++) {
             v16 query = v_set(x->queries[first + q][i]);
             for (int g = 0; g < GROUPS; g++)
@@ -596,7 +610,7 @@ static void update(const struct attend *x, const struct attention *s, uint32_t q
 
 /* outs = outs * decay + Σ share * value, key after key; for `vectors` lanes from column `from`. */
 ALWAYS void gather(const struct attend *x, const struct attention *s, uint32_t first, const uint32_t count, uint32_t from,
-                   const uint32_t vectors, uint32_t n_keys)
+                   const uint32_t vectors, uint32_t n_keys, const bool direct)
 {
     v16 acc[VEC_QUERIES][4];
     for (uint32_t q = 0; q < count; q++)
@@ -604,8 +618,10 @@ ALWAYS void gather(const struct attend *x, const struct attention *s, uint32_t f
             acc[q][v] = v_mul(v_load(x->outs[first + q] + from + v * LANES), v_load(s->decay + (first + q) * LANES));
     for (uint32_t k = 0; k < n_keys; k++) {
         v16 value[4];
+        const uint16_t *halves = (const uint16_t *)s->pages[k / PAGE] + (size_t)(PAGE + k % PAGE) * x->head_dim;
         for (uint32_t v = 0; v < vectors; v++)
-            value[v] = v_load(s->values + (size_t)k * x->head_dim + from + v * LANES);
+            value[v] = direct ? v_load_half(halves + from + v * LANES)
+                              : v_load(s->values + (size_t)k * x->head_dim + from + v * LANES);
         for (uint32_t q = 0; q < count; q++) {
             v16 share = v_set(s->shares[(first + q) * ATTEND_KEYS + k]);
             for (uint32_t v = 0; v < vectors; v++)
@@ -618,42 +634,43 @@ ALWAYS void gather(const struct attend *x, const struct attention *s, uint32_t f
 }
 
 ALWAYS void gather_all(const struct attend *x, const struct attention *s, uint32_t first, const uint32_t count,
-                       uint32_t n_keys)
+                       uint32_t n_keys, const bool direct)
 {
     uint32_t from = 0;
     for (; from + 4 * LANES <= x->head_dim; from += 4 * LANES)
-        gather(x, s, first, count, from, 4, n_keys);
+        gather(x, s, first, count, from, 4, n_keys, direct);
     for (; from < x->head_dim; from += LANES)
-        gather(x, s, first, count, from, 1, n_keys);
+        gather(x, s, first, count, from, 1, n_keys, direct);
 }
 
 /* As many queries at once as the registers hold; what is left over in one go too, since a query alone leaves the
  * multipliers waiting for their own results. */
-ALWAYS void score_some(const struct attend *x, const struct attention *s, uint32_t first, uint32_t count)
+ALWAYS void score_some(const struct attend *x, const struct attention *s, uint32_t first, uint32_t count, bool direct)
 {
     switch (count) {
 #if VEC_MANY_QUERIES
-    case 6: score(x, s, first, 6); return;
-    case 5: score(x, s, first, 5); return;
-    case 4: score(x, s, first, 4); return;
-    case 3: score(x, s, first, 3); return;
-    case 2: score(x, s, first, 2); return;
+    case 6: score(x, s, first, 6, direct); return;
+    case 5: score(x, s, first, 5, direct); return;
+    case 4: score(x, s, first, 4, direct); return;
+    case 3: score(x, s, first, 3, direct); return;
+    case 2: score(x, s, first, 2, direct); return;
 #endif
-    default: score(x, s, first, 1); return;
+    default: score(x, s, first, 1, direct); return;
     }
 }
 
-ALWAYS void gather_some(const struct attend *x, const struct attention *s, uint32_t first, uint32_t count, uint32_t n_keys)
+ALWAYS void gather_some(const struct attend *x, const struct attention *s, uint32_t first, uint32_t count,
+                        uint32_t n_keys, bool direct)
 {
     switch (count) {
 #if VEC_MANY_QUERIES
-    case 6: gather_all(x, s, first, 6, n_keys); return;
-    case 5: gather_all(x, s, first, 5, n_keys); return;
-    case 4: gather_all(x, s, first, 4, n_keys); return;
-    case 3: gather_all(x, s, first, 3, n_keys); return;
-    case 2: gather_all(x, s, first, 2, n_keys); return;
+    case 6: gather_all(x, s, first, 6, n_keys, direct); return;
+    case 5: gather_all(x, s, first, 5, n_keys, direct); return;
+    case 4: gather_all(x, s, first, 4, n_keys, direct); return;
+    case 3: gather_all(x, s, first, 3, n_keys, direct); return;
+    case 2: gather_all(x, s, first, 2, n_keys, direct); return;
 #endif
-    default: gather_all(x, s, first, 1, n_keys); return;
+    default: gather_all(x, s, first, 1, n_keys, direct); return;
     }
 }
 
@@ -661,21 +678,31 @@ static void attend_block(const struct attend *x, const struct attention *s, uint
 {
     uint32_t n = x->n_queries, step = VEC_QUERIES;
     for (uint32_t q = 0; q < n; q += step)
-        score_some(x, s, q, n - q < step ? n - q : step);
+        score_some(x, s, q, n - q < step ? n - q : step, false);
     for (uint32_t q = 0; q < n; q++)
         update(x, s, q, begin);
     for (uint32_t q = 0; q < n; q += step)
-        gather_some(x, s, q, n - q < step ? n - q : step, n_keys);
+        gather_some(x, s, q, n - q < step ? n - q : step, n_keys, false);
 }
 
-static struct attention attention_begin(const struct attend *x)
+/* Few queries: each half is used once, so it goes to a register and nowhere else. */
+static void attend_block_directly(const struct attend *x, const struct attention *s, uint32_t begin, uint32_t n_keys)
+{
+    score_some(x, s, 0, x->n_queries, true);
+    for (uint32_t q = 0; q < x->n_queries; q++)
+        update(x, s, q, begin);
+    gather_some(x, s, 0, x->n_queries, n_keys, true);
+}
+
+static struct attention attention_begin(const struct attend *x, bool direct)
 {
     size_t block = (size_t)ATTEND_KEYS * x->head_dim;
     struct attention s = { .keys = x->scratch, .values = x->scratch + block, .shares = x->scratch + 2 * block };
     s.sum = s.shares + x->n_queries * ATTEND_KEYS;
     s.decay = s.sum + x->n_queries * LANES;
     s.max = s.decay + x->n_queries * LANES;
-    memset(s.keys, 0, 2 * block * sizeof(float));
+    if (!direct)
+        memset(s.keys, 0, 2 * block * sizeof(float));
     for (uint32_t q = 0; q < x->n_queries; q++) {
         s.max[q] = -INFINITY;
         v_store(s.sum + q * LANES, v_set(0));
@@ -686,14 +713,20 @@ static struct attention attention_begin(const struct attend *x)
 
 static void attend(const struct attend *x)
 {
-    struct attention s = attention_begin(x);
+    bool direct = x->n_queries <= VEC_QUERIES;
+    struct attention s = attention_begin(x, direct);
     uint32_t longest = 0;
     for (uint32_t q = 0; q < x->n_queries; q++)
         longest = longest > x->lengths[q] ? longest : x->lengths[q];
     for (uint32_t begin = 0; begin < longest; begin += ATTEND_KEYS) {
-        uint32_t left = (longest - begin + PAGE - 1) / PAGE, n_pages = left < GROUPS ? left : GROUPS;
-        load_pages(x, &s, begin / PAGE, n_pages, (longest + PAGE - 1) / PAGE);
-        attend_block(x, &s, begin, n_pages * PAGE);
+        uint32_t n_keys = longest - begin < ATTEND_KEYS ? longest - begin : ATTEND_KEYS;
+        choose_pages(x, &s, begin / PAGE, (longest + PAGE - 1) / PAGE);
+        if (direct) {
+            attend_block_directly(x, &s, begin, n_keys);
+            continue;
+        }
+        load_pages(x, &s, (n_keys + PAGE - 1) / PAGE);
+        attend_block(x, &s, begin, n_keys);
     }
     for (uint32_t q = 0; q < x->n_queries; q++)     /* + 0: a negative zero becomes a positive one */
         for (uint32_t i = 0; i < x->head_dim; i += LANES)
