@@ -5,7 +5,7 @@
 #include "alert/alert.h"
 #include "store/store.h"
 
-enum { ALERT_CHANGES_MAX = 16 };
+enum { ALERT_CHANGES_MAX = 64 }; /* and the bound of intake.flap_changes */
 
 struct alert_record {
     char id[ULID_LEN + 1];

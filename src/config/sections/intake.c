@@ -8,7 +8,7 @@ const struct config_key config_keys_intake[] = {
     { "reopen_grace", CONFIG_DURATION, AT(reopen_grace_ms), .def = "5m", .min = 0, .max = YEAR_MS,
       .flags = CONFIG_RELOADABLE,
       .help = "An alert that fires again within this after its end starts no new work." },
-    { "flap_changes", CONFIG_INT, AT(flap_changes), .def = "6", .min = 2, .max = 1000,
+    { "flap_changes", CONFIG_INT, AT(flap_changes), .def = "6", .min = 2, .max = 64,
       .flags = CONFIG_RELOADABLE,
       .help =
           "So many changes between firing and resolved within flap_window are flapping, which starts no new work." },
