@@ -380,7 +380,15 @@ static inline void k8s_exec_result_cleanup(struct k8s_exec_result *result)
 
 /* ---- Watching ----------------------------------------------------------------------------------------------- */
 
-enum k8s_change { K8S_LISTING, K8S_ADDED, K8S_MODIFIED, K8S_DELETED, K8S_SYNCED, K8S_CHANGE_COUNT };
+enum k8s_change {
+    K8S_LISTING,
+    K8S_ADDED,
+    K8S_MODIFIED,
+    K8S_DELETED,
+    K8S_SYNCED,
+    K8S_ALIVE,
+    K8S_CHANGE_COUNT
+};
 
 struct k8s_watch_options {
     const char *label_selector, *field_selector;
@@ -390,7 +398,7 @@ struct k8s_watch_options {
 };
 /* List, then watch; go on from the last resourceVersion when a connection ends, list again after a 410. `change` is
  * called in this thread: K8S_LISTING and K8S_SYNCED (object NULL) around each list, K8S_ADDED for each that is listed, and
- * then each change. What was known before and is not in a list that comes again is gone. False from `change` ends it.
+ * then each change; K8S_ALIVE about every minute, if nothing else comes. What was known before and is not in a list that comes again is gone. False from `change` ends it.
  * True: stopped, ended by `change`, or the deadline came. False: what time will not mend (denied, not served).
  * Needs the rights list and watch; so do waits. */
 typedef bool k8s_changed(enum k8s_change change, yyjson_val *object, void *context);
@@ -624,7 +632,8 @@ static inline void k8s_cache_cleanup(struct k8s_cache **cache)
 {
     k8s_cache_stop(*cache);
 }
-/* Whether all kinds have been listed and are not older than `max_age_ms` (0: any), waiting so long at most. */
+/* Whether all kinds have been listed and heard of within `max_age_ms` (0: ever; a quiet kind is heard of every minute),
+ * waiting so long at most. */
 bool k8s_cache_synced(struct k8s_cache *cache, int64_t max_age_ms, int64_t wait_ms);
 bool k8s_cache_get(struct k8s_cache *cache, const struct k8s_ref *ref, struct arena *arena,
                    struct k8s_item *item);

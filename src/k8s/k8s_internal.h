@@ -231,6 +231,17 @@ void strbuf_add_escaped(struct strbuf *out, const char *text); /* percent-encodi
 struct discovery *discovery_new(void);
 void discovery_free(struct discovery *discovery);
 
+/* ---- summary.c; texts borrowed from the object, "" where they do not apply ---- */
+struct summary {
+    const char *phase, *reason;
+    const char *ended; /* why a container ended last */
+    int ended_code;
+    int64_t ended_at;
+    int replicas, ready, updated, available, restarts;
+    bool is_ready, is_unschedulable;
+};
+struct summary summarise(const char *kind, yyjson_val *object);
+
 /* ---- stream.c: newline-delimited events of a watch, in pieces as they come ---- */
 struct watch_stream {
     struct strbuf line;

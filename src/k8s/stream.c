@@ -14,7 +14,7 @@ static bool take_event(struct watch_stream *stream, struct str line)
     stream->failed = !yyjson_is_obj(object) || !*type;
     if (!stream->failed && *version && strcmp(type, "ERROR"))
         snprintf(stream->resource_version, sizeof stream->resource_version, "%s", version);
-    if (!stream->failed && strcmp(type, "BOOKMARK"))
+    if (!stream->failed)
         stream->ended = !stream->event(type, object, stream->context);
     yyjson_doc_free(doc);
     return !stream->failed && !stream->ended;

@@ -80,6 +80,10 @@ static bool take_change(const char *type, yyjson_val *object, void *context)
         w->failures += code != 410;
         return false;
     }
+    if (!strcmp(type, "BOOKMARK")) {
+        w->ended = !w->change(K8S_ALIVE, NULL, w->context);
+        return !w->ended;
+    }
     enum k8s_change change = !strcmp(type, "ADDED")     ? K8S_ADDED
                              : !strcmp(type, "DELETED") ? K8S_DELETED
                                                         : K8S_MODIFIED;
