@@ -21,8 +21,10 @@ static int start(void **state)
     direct = cluster_client();
     assert_non_null(mkdtemp(pattern));
     AUTO(text) char *config = xasprintf("%s/kubeconfig", pattern);
-    AUTO(text) char *command = xasprintf("python3 " TESTS_FOLDER "/k8s/fault_proxy.py --upstream %s --kubeconfig %s >%s/out",
-                                         cluster_kubeconfig(), config, pattern);
+    AUTO(text)
+    char *command =
+        xasprintf("python3 " TESTS_FOLDER "/k8s/fault_proxy.py --upstream %s --kubeconfig %s >%s/out",
+                  cluster_kubeconfig(), config, pattern);
     proxy = popen(command, "w"); /* it ends when this pipe does */
     assert_non_null(proxy);
     for (int i = 0; i < 200 && !file_exists(config); i++)
@@ -54,7 +56,8 @@ static int annotate(struct k8s *k8s, const char *value, struct k8s_answer *answe
 {
     AUTO(text) char *body = xasprintf("{\"metadata\":{\"annotations\":{\"test/value\":\"%s\"}}}", value);
     struct k8s_write write = { .answer = answer };
-    AUTO(k8s_object) struct k8s_object *object = k8s_patch(k8s, &web, K8S_PATCH_MERGE, str_of(body), &write, err);
+    AUTO(k8s_object)
+    struct k8s_object *object = k8s_patch(k8s, &web, K8S_PATCH_MERGE, str_of(body), &write, err);
     return object != NULL;
 }
 
@@ -97,7 +100,8 @@ static void a_write_is_sent_once_and_its_outcome_is_told_honestly(void **state)
         struct k8s_answer answer;
         struct error *err = NULL;
         char rule[200];
-        snprintf(rule, sizeof rule, "{\"fault\":\"%s\",\"method\":\"PATCH\"%s}", writes[i].fault, writes[i].extra);
+        snprintf(rule, sizeof rule, "{\"fault\":\"%s\",\"method\":\"PATCH\"%s}", writes[i].fault,
+                 writes[i].extra);
         set_fault(rule);
         /* Once over a connection that is kept: libcurl itself would send a request again on a new one. */
         k8s_object_free(k8s_get(faulty, &web, NULL, NULL));
@@ -138,11 +142,13 @@ static void a_read_is_asked_again_where_that_can_help(void **state)
         struct k8s_answer answer;
         struct error *err = NULL;
         set_fault(reads[i].rule);
-        AUTO(k8s_object) struct k8s_object *object = k8s_get(faulty, &web, &(struct k8s_read){ .answer = &answer }, &err);
+        AUTO(k8s_object)
+        struct k8s_object *object = k8s_get(faulty, &web, &(struct k8s_read){ .answer = &answer }, &err);
         print_message("%-45s %s\n", reads[i].rule, object ? "read" : error_message(err));
         assert_int_equal(object != NULL, reads[i].ok);
         assert_true(object || error_code(err) == reads[i].code);
-        assert_in_range(answer.attempts, 1, reads[i].attempts + 1); /* libcurl may have repeated a reset one itself */
+        assert_in_range(answer.attempts, 1,
+                        reads[i].attempts + 1); /* libcurl may have repeated a reset one itself */
         error_free(err);
     }
 }
@@ -166,8 +172,8 @@ static void a_watch_lists_again_after_a_410(void **state)
     struct seen seen = { 0 };
     (void)state;
     set_fault("{\"fault\":\"watch-410\",\"path\":\"configmaps\"}");
-    assert_ok(k8s_watch(faulty, &k8s_configmaps, "shop", &(struct k8s_watch_options){ .deadline_ms = 10000 }, count_changes,
-                        &seen, &err),
+    assert_ok(k8s_watch(faulty, &k8s_configmaps, "shop", &(struct k8s_watch_options){ .deadline_ms = 10000 },
+                        count_changes, &seen, &err),
               err);
     assert_int_equal(seen.count[K8S_LISTING], 2);
     assert_int_equal(seen.count[K8S_SYNCED], 2);
@@ -179,8 +185,8 @@ static void a_watch_that_is_denied_ends_with_the_reason(void **state)
     struct seen seen = { 0 };
     (void)state;
     set_fault("{\"fault\":\"403\",\"path\":\"configmaps\"}");
-    assert_fails(k8s_watch(faulty, &k8s_configmaps, "shop", &(struct k8s_watch_options){ .deadline_ms = 10000 },
-                           count_changes, &seen, &err),
+    assert_fails(k8s_watch(faulty, &k8s_configmaps, "shop",
+                           &(struct k8s_watch_options){ .deadline_ms = 10000 }, count_changes, &seen, &err),
                  err, ERROR_DENIED, "403");
 }
 
