@@ -242,6 +242,18 @@ static bool follow(struct session *s, struct error **err)
            error_set(err, ERROR_IO, "exec: the connection was closed before the command's end");
 }
 
+/* Refusals of the runtime before anything ran. Any other failure may have come in the middle. */
+static bool could_not_start(const char *message)
+{
+    static const char *const texts[] = { "executable file not found", "no such file or directory",
+                                         "permission denied",         "error sending request",
+                                         "container not found",       "unable to upgrade connection" };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (strstr(message, texts[i]))
+            return true;
+    return false;
+}
+
 /* {"status":"Success"}, or Failure with reason NonZeroExitCode and a cause ExitCode; any other Failure is the runtime's:
  * no such command, no such container. */
 static bool read_status(struct session *s, struct error **err)
@@ -254,8 +266,8 @@ static bool read_status(struct session *s, struct error **err)
     yyjson_val *cause = k8s_find(status->root, "/details/causes", "reason", "ExitCode");
     if (!success && !cause) {
         answer_copy_message(message, sizeof message, k8s_text_at(status->root, "/message"));
-        s->result->started = false; /* the runtime could not run it */
-        return error_set(err, ERROR_NOT_FOUND, "exec: %s", message);
+        s->result->started = !could_not_start(message);
+        return error_set(err, s->result->started ? ERROR_IO : ERROR_NOT_FOUND, "exec: %s", message);
     }
     s->result->ended = true;
     s->result->exit_code = success ? 0 : atoi(k8s_text_at(cause, "/message"));

@@ -2,7 +2,7 @@
 # Builds the test cluster's programs, once for each set of sources, and prints the folder that holds them.
 #
 #   build.sh                  etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, kwok, test-controller,
-#                             container-metrics: one binary under these names (programs/)
+#                             container-metrics, kubelet-exec: one binary under these names (programs/)
 #   build.sh state-metrics    kube-state-metrics, a second module: its Kubernetes libraries are older (state-metrics/)
 #   build.sh --key [MODULE]   print the name of the cached file, build nothing
 #   build.sh --go             print the path of a Go that is new enough, after bringing one if there is none
@@ -28,7 +28,7 @@ die() { say "$@"; exit 1; }
 # The names one binary is started under: links beside it.
 names_of() {
 	case $1 in
-	programs) echo etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok test-controller container-metrics ;;
+	programs) echo etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok test-controller container-metrics kubelet-exec ;;
 	state-metrics) echo kube-state-metrics ;;
 	*) die "no module named $1: programs or state-metrics" ;;
 	esac

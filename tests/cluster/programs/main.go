@@ -37,6 +37,7 @@ var programs = map[string]func(){
 	"kwok":                    runKwok,
 	"test-controller":         runTestController,
 	"container-metrics":       runContainerMetrics,
+	"kubelet-exec":            runKubeletExec,
 }
 
 func main() {
