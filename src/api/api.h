@@ -12,6 +12,10 @@ enum { API_LIMIT_DEFAULT = 50, API_LIMIT_MAX = 1000 };
 
 void api_add_to(struct http_server *server, struct store *store); /* the store outlives the server */
 
+/* /api/v1/actions and /api/v1/executions; the executor outlives the server. */
+struct executor;
+void api_add_executions_to(struct http_server *server, struct executor *executor);
+
 /* The same lists for the command line: {"alerts":[…],"next_cursor":…}. The cursor of a page is the id of its last row. */
 bool api_write_alerts(struct store *store, const struct alert_query *query, struct strbuf *out,
                       struct error **err);

@@ -101,6 +101,7 @@ static const struct serve_room rooms[] = {
     { "webhook", open_webhook, close_webhook },
     { "api", open_api, NULL },
     { "service", serve_service_start, serve_service_stop },
+    { "executor", serve_executor_start, serve_executor_stop },
     { "decisions", serve_decisions_start, serve_decisions_stop },
     { "memory", serve_memory_start, serve_memory_stop },
     { "processor", start_processor, stop_processor },

@@ -19,6 +19,8 @@ struct serve {
     struct store *store;
     struct webhook *webhook;
     struct processor *processor;
+    struct k8s *k8s; /* NULL: no cluster, everything is planned only */
+    struct executor *executor;
     struct processor_steps
         steps; /* what the processor does with an incident; rooms set it before it starts */
     struct pipeline_rooms pipeline; /* whom the steps ask */
@@ -44,6 +46,10 @@ void serve_decisions_stop(struct serve *serve, int64_t deadline_ms);
 /* serve_memory.c */
 bool serve_memory_start(struct serve *serve, struct error **err);
 void serve_memory_stop(struct serve *serve, int64_t deadline_ms);
+
+/* serve_executor.c */
+bool serve_executor_start(struct serve *serve, struct error **err);
+void serve_executor_stop(struct serve *serve, int64_t deadline_ms);
 
 /* service.c: /health, /ready, /status, /metrics, /-/…. */
 bool serve_service_start(struct serve *serve, struct error **err);

@@ -61,6 +61,8 @@ static enum k8s_wait judge(yyjson_val *object, void *context, struct error **err
         return !object || other ? K8S_WAIT_DONE : K8S_WAIT_MORE;
     if (w->wait == WAIT_NEW_UID)
         return other ? K8S_WAIT_DONE : K8S_WAIT_MORE;
+    if (!object && w->wait == WAIT_CHANGED)
+        return K8S_WAIT_MORE; /* a Secret that its operator has yet to make */
     if (!object) {
         error_set(err, ERROR_NOT_FOUND, "it is gone");
         return K8S_WAIT_FAILED;

@@ -94,6 +94,15 @@ bool executor_undo(struct executor *executor, struct arena *arena, const struct 
 bool executor_approve(struct executor *executor, struct arena *arena, const char *id, bool approve,
                       const char *by, const char *why, struct approval *approval, struct error **err);
 
+/* What is kept, for REST. */
+bool executor_get(struct executor *executor, struct arena *arena, const char *id, struct execution *execution,
+                  struct error **err);
+/* {"executions":[…],"next_cursor":…} */
+bool executor_write_list(struct executor *executor, const struct execution_query *query, struct strbuf *json,
+                         struct error **err);
+bool executor_set_stopped(struct executor *executor, bool stopped, const char *by, const char *why,
+                          struct error **err);
+
 /* ---- What it takes ------------------------------------------------------------------------------------------ */
 
 /* ClusterRole, Roles and their bindings for a set of actions (BIT(action)), as YAML that kubectl applies. */

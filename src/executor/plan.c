@@ -88,6 +88,7 @@ bool run_list(struct run *run, const struct k8s_resource *resource, const char *
 
 bool run_pods(struct run *run, struct k8s_list *pods, struct error **err)
 {
+    *pods = (struct k8s_list){ 0 };
     if (run->target.resource == &k8s_pods || !strcmp(run->target.resource->kind, "Pod")) {
         pods->items = ARENA_ARRAY(run->arena, yyjson_val *, 1);
         pods->items[0] = run->target.object->root;

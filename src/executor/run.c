@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "metrics/metrics.h"
+
 enum { DETAILS_LABELS_MAX = 16 * 1024 };
 
 /* ---- a run */
@@ -12,6 +14,7 @@ static void after_call(const struct k8s_call *call, void *context)
     struct run *run = context;
     run->calls++;
     run->writes += call->is_write && !call->is_dry_run;
+    metric_inc(METRIC_K8S_API_CALLS, call->verb);
     fault_point("call");
 }
 
@@ -85,6 +88,18 @@ bool run_save(struct run *run, struct error **err)
     return true;
 }
 
+static void count_end(const struct run *run, enum execution_state state)
+{
+    const char *action = run->row.action;
+    if (state == EXECUTION_COMPLETED)
+        metric_inc(METRIC_ACTIONS_EXECUTED, action);
+    else
+        metric_inc(METRIC_ACTION_ERRORS, action, execution_state_names[state]);
+    metric_observe(METRIC_ACTION_DURATION, run->row.duration_ms / 1000, action);
+    if (run->writes)
+        metric_inc(METRIC_K8S_ACTIONS, action, execution_state_names[state]);
+}
+
 /* One way into every state. */
 static bool enter(struct run *run, enum execution_state next, struct error **err)
 {
@@ -99,6 +114,8 @@ static bool enter(struct run *run, enum execution_state next, struct error **err
         return false;
     if (!tx_commit(STEAL(tx), err))
         return false;
+    if (execution_state_is_final(next))
+        count_end(run, next);
     log_info("execution", KV("execution", run->row.id), KV("state", execution_state_names[next]),
              KV("action", run->row.action), KV("namespace", run->row.namespace), KV("kind", run->row.kind),
              KV("name", run->row.name), KV("dry_run", run->row.dry_run), KV("error", run->row.error));
@@ -485,6 +502,45 @@ void executor_judge(struct executor *executor, struct arena *arena, const struct
     const struct policy *policy = executor_hold_policy(executor);
     policy_judge(policy, arena, question, verdict);
     executor_release_policy(executor, policy);
+}
+
+/* ---- what is kept */
+
+bool executor_get(struct executor *executor, struct arena *arena, const char *id, struct execution *execution,
+                  struct error **err)
+{
+    AUTO(tx) struct tx *tx = tx_begin(executor->store, TX_READ, err);
+    return tx && execution_get(tx, arena, id, execution, err);
+}
+
+bool executor_write_list(struct executor *executor, const struct execution_query *query, struct strbuf *json,
+                         struct error **err)
+{
+    AUTO(arena) struct arena *arena = arena_new(64 * 1024);
+    AUTO(tx) struct tx *tx = tx_begin(executor->store, TX_READ, err);
+    struct execution_query asked = *query;
+    struct executions found;
+    asked.limit = query->limit ? query->limit + 1 : 0;
+    if (!tx || !execution_list(tx, arena, &asked, &found, err))
+        return false;
+    bool more = query->limit && found.count > (size_t)query->limit;
+    size_t count = more ? (size_t)query->limit : found.count;
+    strbuf_add_text(json, "{\"executions\":[");
+    for (size_t i = 0; i < count; i++) {
+        strbuf_add_text(json, i ? "," : "");
+        execution_write(json, &found.items[i]);
+    }
+    strbuf_addf(json, "],\"next_cursor\":%s%s%s}", more ? "\"" : "",
+                more ? found.items[count - 1].id : "null", more ? "\"" : "");
+    return true;
+}
+
+bool executor_set_stopped(struct executor *executor, bool stopped, const char *by, const char *why,
+                          struct error **err)
+{
+    AUTO(tx) struct tx *tx = tx_begin(executor->store, TX_WRITE, err);
+    return tx && (stopped ? policy_stop(tx, by, why, err) : policy_resume(tx, by, err)) &&
+           tx_commit(STEAL(tx), err);
 }
 
 /* ---- a row that another process began */

@@ -65,6 +65,8 @@ static bool check_limit(struct tx *tx, struct arena *arena, const struct limit *
                         const struct execution *e, const char **why, struct error **err)
 {
     bool resource = limit->per & PER_RESOURCE;
+    if (resource && !text_or_empty(e->name)[0])
+        return true; /* there is none to count by */
     if (limit->per == PER_NAMESPACE && !text_or_empty(e->namespace)[0])
         return true; /* nodes have none */
     struct execution_count what = {

@@ -171,20 +171,58 @@ struct autoscaler {
     const char *min_path, *max_path;
 };
 
+static bool points_at(struct run *run, yyjson_val *autoscaler)
+{
+    const char *kind =
+        k8s_text_at(autoscaler, "/spec/scaleTargetRef/kind"); /* KEDA's default is Deployment */
+    return !strcmp(kind[0] ? kind : "Deployment", run->row.kind) &&
+           !strcmp(k8s_text_at(autoscaler, "/spec/scaleTargetRef/name"), run->row.name);
+}
+
 /* An HPA that KEDA made is put back by it: its ScaledObject is what has to be changed. */
+static bool find_scaled_object(struct run *run, const char *name, struct autoscaler *found,
+                               struct error **err)
+{
+    AUTO(error) struct error *why = NULL;
+    struct k8s_list list;
+    const struct k8s_resource *resource = run_served(run, &k8s_scaled_objects, &why);
+    if (!resource && error_code(why) == ERROR_UNSUPPORTED)
+        return true;
+    if (!resource) {
+        error_move(err, &why);
+        return false;
+    }
+    if (!run_list(run, resource, run->row.namespace, NULL, NULL, &list, err))
+        return false;
+    for (size_t i = 0; i < list.count; i++)
+        if (name ? !strcmp(k8s_text_at(list.items[i], "/metadata/name"), name)
+                 : points_at(run, list.items[i]))
+            *found = (struct autoscaler){ resource, list.items[i], "/spec/minReplicaCount",
+                                          "/spec/maxReplicaCount" };
+    return true;
+}
+
 static bool find_autoscaler(struct run *run, struct autoscaler *found, struct error **err)
 {
-    yyjson_val *object = run->target.object->root, *owner = k8s_controller_of(object);
-    *found = (struct autoscaler){ run->target.resource, object, "/spec/minReplicas", "/spec/maxReplicas" };
-    if (!owner || strcmp(k8s_text_at(owner, "/kind"), "ScaledObject") != 0)
-        return true;
-    const struct k8s_resource *resource = run_served(run, &k8s_scaled_objects, err);
-    struct k8s_object *scaled =
-        resource ? run_get(run, resource, run->row.namespace, k8s_text_at(owner, "/name"), err) : NULL;
-    if (!scaled)
+    yyjson_val *object = run->target.object->root, *owner;
+    struct k8s_list list;
+    *found = (struct autoscaler){ 0 };
+    if (strcmp(run->row.kind, "HorizontalPodAutoscaler") == 0)
+        *found =
+            (struct autoscaler){ run->target.resource, object, "/spec/minReplicas", "/spec/maxReplicas" };
+    else if (!run_list(run, &k8s_hpas, run->row.namespace, NULL, NULL, &list, err))
         return false;
-    *found = (struct autoscaler){ resource, scaled->root, "/spec/minReplicaCount", "/spec/maxReplicaCount" };
-    return true;
+    for (size_t i = 0; !found->object && i < list.count; i++)
+        if (points_at(run, list.items[i]))
+            *found =
+                (struct autoscaler){ &k8s_hpas, list.items[i], "/spec/minReplicas", "/spec/maxReplicas" };
+    owner = found->object ? k8s_controller_of(found->object) : NULL;
+    bool keda = owner && strcmp(k8s_text_at(owner, "/kind"), "ScaledObject") == 0;
+    if ((keda || !found->object) &&
+        !find_scaled_object(run, keda ? k8s_text_at(owner, "/name") : NULL, found, err))
+        return false;
+    return found->object || run_refuse(run, err, "no autoscaler points at %s %s/%s", run->row.kind,
+                                       run->row.namespace, run->row.name);
 }
 
 bool plan_update_hpa(struct run *run, struct error **err)

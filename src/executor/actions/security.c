@@ -117,11 +117,15 @@ static bool restart_consumers(struct run *run, const char *secret, struct error 
 
 static bool wait_for_secret(struct run *run, const char *secret, struct error **err)
 {
-    struct k8s_object *object = run_get(run, &k8s_secrets, run->row.namespace, secret, err);
-    if (!object)
+    AUTO(error) struct error *why = NULL;
+    struct k8s_object *object = run_get(run, &k8s_secrets, run->row.namespace, secret, &why);
+    if (!object && error_code(why) != ERROR_NOT_FOUND) {
+        error_move(err, &why);
         return false;
-    struct step *step = step_add(run, STEP_WAIT, &k8s_secrets, object->root,
-                                 run_printf(run, "wait until Secret %s is renewed", secret));
+    }
+    struct step *step = step_add_named(run, STEP_WAIT, &k8s_secrets, run->row.namespace, secret,
+                                       run_printf(run, "wait until Secret %s is renewed", secret));
+    step->resource_version = object ? object->resource_version : "";
     step->wait = WAIT_CHANGED;
     return true;
 }
