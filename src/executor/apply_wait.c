@@ -2,7 +2,7 @@
  * which disruption budgets answer with "later". */
 #include "executor/executor_internal.h"
 
-enum { SLICE_MS = 10 * 1000 };
+enum { SLICE_MS = 5 * 1000 };
 
 static enum k8s_wait has_phase(yyjson_val *object, struct error **err)
 {

@@ -126,6 +126,10 @@ static void stop(struct executor *executor)
     pthread_mutex_unlock(&executor->lock);
     if (executor->started)
         pthread_join(executor->thread, NULL);
+    pthread_mutex_lock(&executor->lock);
+    while (executor->workers) /* they hear of it within seconds, and leave their rows as they are */
+        pthread_cond_wait(&executor->wake, &executor->lock);
+    pthread_mutex_unlock(&executor->lock);
 }
 
 void executor_close(struct executor *executor)
@@ -148,6 +152,14 @@ void executor_close(struct executor *executor)
     free(executor);
 }
 
+bool executor_is_stopping(struct executor *executor)
+{
+    pthread_mutex_lock(&executor->lock);
+    bool stopping = executor->stopping;
+    pthread_mutex_unlock(&executor->lock);
+    return stopping;
+}
+
 static bool is_stopping(struct executor *executor, int64_t wait_ms)
 {
     struct timespec until;
@@ -168,7 +180,7 @@ static void *tend(void *context)
     int64_t wait_ms = 0;
     while (!is_stopping(executor, wait_ms)) {
         AUTO(error) struct error *err = NULL;
-        bool ok = executor_tend(executor, &err);
+        bool ok = tend_round(executor, false, &err);
         if (!ok)
             log_warn("executions cannot be tended", KV("error", error_message(err)));
         wait_ms = ok ? EVERY_MS : AFTER_FAILURE_MS;

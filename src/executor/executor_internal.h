@@ -16,6 +16,7 @@ enum {
     EXECUTOR_REPEATS_MAX = 3,   /* of a write whose outcome was not known or that the server could not take */
     EXECUTOR_POLL_MS = 1000,
     EXECUTOR_EVICT_RETRY_MS = 5000, /* a disruption budget says no without saying until when */
+    EXECUTOR_WORKERS_MAX = 16,
     EXECUTOR_OUTPUT_MAX = 16 * 1024,
     EXECUTOR_FINDINGS_MAX = 256 * 1024,
 };
@@ -232,15 +233,19 @@ struct executor {
     pthread_mutex_t lock; /* guards policy and its holders, and stopping */
     struct held_policy *policy;
     bool stopping;
+    unsigned workers; /* threads that recover or begin one execution each */
     pthread_cond_t wake;
     pthread_t thread;
     bool started;
 };
 const struct config *executor_hold_config(struct executor *executor);
 void executor_release_config(struct executor *executor, const struct config *config);
+bool executor_is_stopping(struct executor *executor);
 
 /* A row that is ours by lease → its end. */
 bool run_recover(struct executor *executor, struct arena *arena, const char *id, struct error **err);
+/* One round; `alone`: everything in this thread, else a thread for each execution, for a drain may take its time. */
+bool tend_round(struct executor *executor, bool alone, struct error **err);
 
 /* Parts of run.c that undo.c and recover.c use. */
 struct run *run_new(struct executor *executor, struct arena *arena, enum action action,

@@ -148,7 +148,7 @@ const struct operation operations[] = {
                              .rights = RIGHTS({ "", "nodes", "get,list,patch" }, { "", "pods", "get" }),
                              .proof = "spec.unschedulable in the answer",
                              .undo = "uncordon, if we cordoned it" },
-    [ACTION_UPDATE_HPA] = { .targets = KINDS("HorizontalPodAutoscaler"),
+    [ACTION_UPDATE_HPA] = { .targets = KINDS("HorizontalPodAutoscaler", "Deployment", "StatefulSet"),
                             .plan = plan_update_hpa,
                             STEPS,
                             UNDO,

@@ -2,7 +2,7 @@
  * whose time to be undone has come. Any process does this; a lease lets only one at a time. */
 #include "executor/executor_internal.h"
 
-#include <math.h>
+#include <stdlib.h>
 
 /* Taken over in the middle: ask the cluster what has happened, then go on from there. */
 static bool go_on(struct run *run, struct error **err)
@@ -118,7 +118,60 @@ static bool undo_expired(struct executor *executor, struct arena *arena, struct 
     return true;
 }
 
-bool executor_tend(struct executor *executor, struct error **err)
+/* ---- rounds */
+
+struct errand {
+    struct executor *executor;
+    char id[ULID_LEN + 1];
+};
+
+static void recover_one(struct executor *executor, const char *id)
+{
+    AUTO(error) struct error *why = NULL;
+    AUTO(arena) struct arena *arena = arena_new(64 * 1024);
+    if (!run_recover(executor, arena, id, &why))
+        log_warn("execution cannot be taken up", KV("execution", id), KV("error", error_message(why)));
+}
+
+static void end_errand(struct executor *executor)
+{
+    pthread_mutex_lock(&executor->lock);
+    executor->workers--;
+    pthread_cond_broadcast(&executor->wake);
+    pthread_mutex_unlock(&executor->lock);
+}
+
+static void *run_errand(void *context)
+{
+    struct errand *errand = context;
+    recover_one(errand->executor, errand->id);
+    end_errand(errand->executor);
+    free(errand);
+    return NULL;
+}
+
+static bool begin_errand(struct executor *executor, const char *id)
+{
+    pthread_t thread;
+    pthread_mutex_lock(&executor->lock);
+    bool room = !executor->stopping && executor->workers < EXECUTOR_WORKERS_MAX;
+    executor->workers += room;
+    pthread_mutex_unlock(&executor->lock);
+    if (!room)
+        return false;
+    struct errand *errand = xcalloc(1, sizeof *errand);
+    errand->executor = executor;
+    snprintf(errand->id, sizeof errand->id, "%s", id);
+    if (pthread_create(&thread, NULL, run_errand, errand) == 0) {
+        pthread_detach(thread);
+        return true;
+    }
+    free(errand);
+    end_errand(executor);
+    return false;
+}
+
+bool tend_round(struct executor *executor, bool alone, struct error **err)
 {
     AUTO(arena) struct arena *arena = arena_new(64 * 1024);
     struct id_list ids;
@@ -127,13 +180,17 @@ bool executor_tend(struct executor *executor, struct error **err)
         return false;
     tx_abort(STEAL(tx));
     for (size_t i = 0; i < ids.count; i++) {
-        AUTO(error) struct error *why = NULL;
-        AUTO(arena) struct arena *own = arena_new(64 * 1024);
-        if (!run_recover(executor, own, ids.items[i], &why))
-            log_warn("execution cannot be taken up", KV("execution", ids.items[i]),
-                     KV("error", error_message(why)));
+        if (alone)
+            recover_one(executor, ids.items[i]);
+        else if (!begin_errand(executor, ids.items[i]))
+            break; /* the next round finds it */
     }
     return expire_approvals(executor, arena, err) && undo_expired(executor, arena, err);
+}
+
+bool executor_tend(struct executor *executor, struct error **err)
+{
+    return tend_round(executor, true, err);
 }
 
 /* ---- approvals */

@@ -125,6 +125,10 @@ static bool enter(struct run *run, enum execution_state next, struct error **err
 bool run_goes_on(struct run *run, struct error **err)
 {
     struct policy_stop stop;
+    if (executor_is_stopping(run->executor)) { /* the row stays as it is, for whoever comes next */
+        run->undetermined = true;
+        return error_set(err, ERROR_CANCELLED, "this process ends; another one goes on");
+    }
     if (run->until_mono_ms && clock_mono_ms() > run->until_mono_ms)
         return error_set(err, ERROR_TIMEOUT, "the execution's time is over");
     bool late = clock_mono_ms() - run->renewed_mono_ms > EXECUTOR_LEASE_MS / 6;
