@@ -2,16 +2,26 @@
  * and the audit log. */
 #include "cli/serve.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "effectiveness/effectiveness.h"
+#include "effectiveness/insights.h"
 #include "history/audit.h"
 #include "history/history.h"
 #include "store/executions.h"
 
+enum { INSIGHTS_EVERY_MS = 5 * 60 * 1000 };
+
 struct serve_memory {
+    struct serve *serve;
     struct effectiveness_service *effectiveness;
     struct audit *audit;
+
+    pthread_mutex_t insights_lock; /* guards the two below; held to copy a text, not across I/O */
+    struct arena *insights_arena;
+    struct insights insights; /* made anew by the background thread */
+    int64_t insights_due_ms;  /* the background thread's */
 };
 
 static const char *text_in(struct arena *arena, struct str text)
@@ -74,15 +84,54 @@ static bool record_patterns(const struct processor_work *work, const struct hist
     return tx && history_record_detections(tx, work->arena, &of, found, err) && tx_commit(STEAL(tx), err);
 }
 
+/* What is out of the usual about the target, behind what is known of circles. */
+static void add_insights(struct serve_memory *memory, const struct processor_work *work,
+                         const struct history_question *question, struct slm_context *known)
+{
+    pthread_mutex_lock(&memory->insights_lock);
+    const char *text = insights_context(work->arena, &memory->insights, question->target.namespace,
+                                        question->target.name, question->alert_name);
+    pthread_mutex_unlock(&memory->insights_lock);
+    if (*text)
+        known->pattern = str_of(arena_printf(work->arena, STR_FMT "%s%s", STR_ARG(known->pattern),
+                                             known->pattern.len ? "\n" : "", text));
+}
+
+/* On the background thread alone. */
+static void refresh_insights(struct serve_memory *memory)
+{
+    AUTO(error) struct error *err = NULL;
+    struct insights found;
+    if (clock_mono_ms() < memory->insights_due_ms)
+        return;
+    memory->insights_due_ms = clock_mono_ms() + INSIGHTS_EVERY_MS;
+    struct arena *arena = arena_new(64 * 1024);
+    const struct config *config = config_live_hold(memory->serve->live);
+    bool ok = insights_find(memory->serve->store, arena, config, &found, &err);
+    config_live_release(memory->serve->live, config);
+    if (!ok) {
+        log_warn("no insights", KV("error", error_message(err)));
+        arena_free(arena);
+        return;
+    }
+    pthread_mutex_lock(&memory->insights_lock);
+    struct arena *old = memory->insights_arena;
+    memory->insights_arena = arena;
+    memory->insights = found;
+    pthread_mutex_unlock(&memory->insights_lock);
+    arena_free(old);
+}
+
 static bool past(const struct processor_work *work, struct slm_context *known, void *context,
                  struct error **err)
 {
-    (void)context;
+    struct serve *serve = context;
     struct history_question question = { .target = target_of(work), .alert_name = alert_name_of(work) };
     struct history_context found;
     if (!history_context(work->store, work->arena, work->config, &question, &found, err))
         return false;
     tell(work, &found, known);
+    add_insights(serve->memory, work, &question, known);
     return found.oscillation.count == 0 || record_patterns(work, &question.target, &found.oscillation, err);
 }
 
@@ -122,12 +171,13 @@ static bool restrain(const struct processor_work *work, const struct decision *d
 
 /* --- the audit log */
 
-static void tend_audit(void *context)
+static void tend(void *context)
 {
     struct serve_memory *memory = context;
     AUTO(error) struct error *err = NULL;
     if (!audit_tend(memory->audit, &err))
         log_warn("the audit log could not be brought up to date", KV("error", error_message(err)));
+    refresh_insights(memory);
 }
 
 static struct audit *open_audit(struct serve *serve, struct error **err)
@@ -152,12 +202,14 @@ bool serve_memory_start(struct serve *serve, struct error **err)
 {
     struct serve_memory *memory = xcalloc(1, sizeof *memory);
     serve->memory = memory;
+    memory->serve = serve;
+    pthread_mutex_init(&memory->insights_lock, NULL);
     memory->audit = open_audit(serve, err);
     if (memory->audit) {
         struct effectiveness_options options = { .store = serve->store,
                                                  .config = serve->live,
 
-                                                 .also = tend_audit,
+                                                 .also = tend,
                                                  .also_context = memory };
         memory->effectiveness = effectiveness_open(&options, err);
     }
@@ -180,6 +232,8 @@ void serve_memory_stop(struct serve *serve, int64_t deadline_ms)
     if (memory->audit && !say(memory, "server stopped", &err))
         log_warn("the audit log could not be closed", KV("error", error_message(err)));
     audit_close(memory->audit);
+    arena_free(memory->insights_arena);
+    pthread_mutex_destroy(&memory->insights_lock);
     free(memory);
     serve->memory = NULL;
 }
