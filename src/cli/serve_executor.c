@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "executor/executor.h"
 #include "k8s/k8s.h"
+#include "processor/gather.h"
 
 /* Without credentials nothing can be acted on, and alerts are still taken, decided and planned. What is there but wrong
  * is an error at start. */
@@ -73,6 +74,13 @@ static bool feasible(const struct processor_work *work, uint32_t *set, void *con
     return true;
 }
 
+static bool cluster(const struct processor_work *work, struct pipeline_cluster_state *state, void *context,
+                    struct error **err)
+{
+    struct serve *serve = context;
+    return gather_cluster(work, serve->k8s, state, err);
+}
+
 static bool execute(const struct processor_work *work, const struct decision *decision,
                     struct pipeline_outcome *outcome, void *context, struct error **err)
 {
@@ -129,6 +137,7 @@ bool serve_executor_start(struct serve *serve, struct error **err)
     config_live_listen(serve->live, config_changed, serve);
     api_add_executions_to(serve->server, serve->executor);
     serve->pipeline.feasible = feasible;
+    serve->pipeline.cluster = cluster;
     serve->pipeline.execute = execute;
     executor_start(serve->executor);
     return true;

@@ -138,7 +138,7 @@ static void number_candidates(const struct filling *filling, const struct action
                               struct candidates *candidates)
 {
     static const double factors[] = { 1, 1.25, 1.5, 2, 3 };
-    static const int64_t bytes_mi[] = { 256, 512, 1024, 2048, 4096 }, replicas[] = { 2, 3, 4, 5, 6, 8, 10 };
+    static const int64_t bytes_mi[] = { 512, 1024, 2048, 4096 }, replicas[] = { 2, 3, 4, 5, 6, 8, 10 };
     int64_t low, high, mi = (INT64_C(1) << 20) * 1000;
     if (!action_bounds_of(parameter, filling->bounds, &low, &high))
         return;
