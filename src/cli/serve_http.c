@@ -1,6 +1,4 @@
 /* From the configuration to the HTTP server: ports, TLS, limits, and who may call. */
-#include <stdio.h>
-
 #include "cli/serve.h"
 
 #include <stdio.h>
