@@ -59,10 +59,10 @@ static enum action decide(struct fixture *f, const struct alert *alert, struct d
     return decision->ranked_first;
 }
 
-static bool is_expected(struct str actions, enum action action)
+static bool is_expected(struct str names, enum action action)
 {
     struct str one;
-    while (str_split(&actions, ' ', &one))
+    while (str_split(&names, ' ', &one))
         if (str_eq(one, str_of(action_name(action))))
             return true;
     return false;
