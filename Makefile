@@ -4,7 +4,7 @@ MESON_OPTIONS ?=
 NINJA := ninja -C build
 
 .DEFAULT_GOAL := build
-.PHONY: build deps run check test soak bench fuzz sanitize cluster cluster-down lint format docs install clean help model
+.PHONY: build deps run check test soak bench fuzz sanitize cluster cluster-down lint format docs install clean head help model
 
 build: build/build.ninja ## build the program
 	@$(NINJA)
@@ -65,6 +65,9 @@ install: build ## install program, man page and completions; DESTDIR= is honoure
 clean: ## remove build/, but keep what was downloaded under build/deps
 	@tests/cluster/cluster.sh down
 	@find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2>/dev/null || true
+
+head: build ## fit the prior and its calibration that the program carries, from the repository's scenarios
+	@tools/head.sh
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
