@@ -45,6 +45,7 @@ extern const struct cli_command cli_actions[];
 extern const struct cli_command cli_executions[];
 extern const struct cli_command cli_analyze[];
 extern const struct cli_command cli_train[];
+extern const struct cli_command cli_model[];
 extern const struct cli_command cli_alerts[];
 extern const struct cli_command cli_incidents[];
 extern const struct cli_command cli_history[];

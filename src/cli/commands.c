@@ -14,6 +14,7 @@ const struct cli_command *const cli_tables[] = {
     cli_executions,
     cli_analyze,
     cli_train,
+    cli_model,
     cli_config_commands,
     cli_health,
     cli_about,
