@@ -20,7 +20,8 @@ run_target() { # run_target tests/ROOM/FILE_fuzz.c
     room=$(basename "$(dirname "$1")") file=$(basename "$1" _fuzz.c)
     name=${room}_${file}_fuzz
     mkdir -p "$build/corpus/$name" "$build/findings" "tests/$room/corpus/$file"
-    "$build/tests/fuzz/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
+    LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0" \
+        "$build/tests/fuzz/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
         -artifact_prefix="$build/findings/$name-" "$build/corpus/$name" "tests/$room/corpus/$file" >"$build/$name.log" 2>&1
 }
 
