@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# test.sh: every suite that CI runs, each with its time; the last line is "N passed, N failed".
+# test.sh: every suite that CI runs, each with its time; the last line is "N passed, N failed". Fuzzers, sanitizers and the
+# hours-long tests are `make fuzz`, `make sanitize` and `make soak`.
 # A failure names the test and the file that holds its log.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -16,24 +17,9 @@ run_suite() { # run_suite <suite> <budget in seconds>
     [ "$bad" = 0 ] || echo "suite $1: the logs of its failed tests are in $log"
 }
 
-# A tool that ends with "…: N passed, N failed", or whose exit status is one test's.
-run_tool() { # run_tool <name> <budget in seconds> <command…>
-    local t0=$SECONDS name=$1 budget=$2 log=build/meson-logs/$1.txt status=0 ok bad count
-    shift 2
-    "$@" >"$log" 2>&1 || status=$?
-    count=$(tail -n 1 "$log" | grep -oE '[0-9]+ passed, [0-9]+ failed' || true)
-    ok=${count%% *} bad=${count##*, } bad=${bad%% *}
-    if [ -z "$count" ]; then ok=$((status == 0)) bad=$((status != 0)); fi
-    passed=$((passed + ok)) failed=$((failed + bad))
-    echo "suite $name: $ok passed, $bad failed, $((SECONDS - t0)) s of $budget s"
-    [ "$bad" = 0 ] || { tail -n 40 "$log"; echo "suite $name: the log is $log"; }
-}
-
 mkdir -p build/meson-logs
 run_suite check 300
 run_suite real 1200
-run_tool fuzz 420 tools/fuzz.sh 30
-run_tool sanitizers 480 tools/sanitize.sh asan
 echo "all suites: $((SECONDS - began)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
