@@ -25,7 +25,7 @@ for ((i = 0; i < kills; i++)); do
 done
 
 start_server
-wait_for 60 inbox_is_empty
+wait_for 240 inbox_is_empty
 stop_server
 sqlite3 "$folder/store.db" "SELECT json_extract(labels, '\$.n') FROM alerts" | sort >"$folder/stored"
 sort "$folder/accepted" >"$folder/accepted.sorted"

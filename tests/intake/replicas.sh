@@ -64,7 +64,7 @@ for ((i = 0; i < kills; i++)); do
 done
 
 empty() { [ "$(sql 'SELECT count(*) FROM inbox')" = 0 ]; }
-wait_for 90 empty || fail "$(sql 'SELECT count(*) FROM inbox') payloads are not worked in"
+wait_for 240 empty || fail "$(sql 'SELECT count(*) FROM inbox') payloads are not worked in"
 sql "SELECT labels::json->>'n' FROM alerts" | sort >"$folder/stored"
 sort "$folder"/accepted? | uniq >"$folder/accepted"
 lost=$(comm -23 "$folder/accepted" <(uniq "$folder/stored") | wc -l)
