@@ -23,7 +23,11 @@ bool model_get_f32(const struct model *model, const char *key, float *value)
 {
     char full[KEY_LEN];
     snprintf(full, sizeof full, "%s.%s", model->architecture->name, key);
-    return gguf_get_f32(model->file, full, value) && isfinite(*value);
+    float got;
+    if (!gguf_get_f32(model->file, full, &got) || !isfinite(got))
+        return false;
+    *value = got;
+    return true;
 }
 
 static const struct architecture *architecture_find(struct str name)
@@ -34,13 +38,14 @@ static const struct architecture *architecture_find(struct str name)
     return NULL;
 }
 
-static bool read_count(const struct model *model, const char *key, uint32_t *value, uint32_t max, struct error **err)
+static bool read_count(const struct model *model, const char *key, uint32_t *value, uint32_t max,
+                       struct error **err)
 {
     if (!model_get_u32(model, key, value))
         return error_set(err, ERROR_INVALID, "metadata %s.%s is missing", model->architecture->name, key);
     if (*value == 0 || *value > max)
-        return error_set(err, ERROR_INVALID, "metadata %s.%s is %u: 1 to %u are possible", model->architecture->name,
-                         key, *value, max);
+        return error_set(err, ERROR_INVALID, "metadata %s.%s is %u: 1 to %u are possible",
+                         model->architecture->name, key, *value, max);
     return true;
 }
 
@@ -61,13 +66,15 @@ static bool read_shape(struct model *m, struct error **err)
     m->rope_dim = m->head_dim;
     model_get_u32(m, "rope.dimension_count", &m->rope_dim);
     if (m->kv_heads == 0 || m->heads % m->kv_heads != 0)
-        return error_set(err, ERROR_INVALID, "%u heads cannot share %u key/value heads", m->heads, m->kv_heads);
+        return error_set(err, ERROR_INVALID, "%u heads cannot share %u key/value heads", m->heads,
+                         m->kv_heads);
     if (m->dim % BLOCK || m->ffn % BLOCK || m->head_dim % LANES || m->head_dim == 0 || m->head_dim > 1024 ||
         value_dim != m->head_dim || m->heads * m->head_dim % BLOCK)
-        return error_set(err, ERROR_UNSUPPORTED, "width %u, feed-forward %u, head %u/%u: not whole blocks", m->dim,
-                         m->ffn, m->head_dim, value_dim);
+        return error_set(err, ERROR_UNSUPPORTED, "width %u, feed-forward %u, head %u/%u: not whole blocks",
+                         m->dim, m->ffn, m->head_dim, value_dim);
     if (m->rope_dim != m->head_dim)
-        return error_set(err, ERROR_UNSUPPORTED, "rotates %u of a head's %u columns", m->rope_dim, m->head_dim);
+        return error_set(err, ERROR_UNSUPPORTED, "rotates %u of a head's %u columns", m->rope_dim,
+                         m->head_dim);
     return true;
 }
 
@@ -85,9 +92,27 @@ static bool read_rope(struct model *m, struct error **err)
     } else if (!str_eq(kind, STR("none")) && !str_eq(kind, STR("llama3")))
         return error_set(err, ERROR_UNSUPPORTED, "rope scaling \"" STR_FMT "\"", STR_ARG(kind));
     if (!(base > 0) || !(factor > 0))
-        return error_set(err, ERROR_INVALID, "rope base %g and factor %g must be positive", (double)base, (double)factor);
+        return error_set(err, ERROR_INVALID, "rope base %g and factor %g must be positive", (double)base,
+                         (double)factor);
     m->rope_base = base;
     m->rope_factor = factor;
+    return true;
+}
+
+/* Granite's four, by which it differs from Llama: 1, and 1 / sqrt(width of a head), where the file has none. Its
+ * logit_scale divides: 8 means logits / 8. */
+static bool read_scales(struct model *m, struct error **err)
+{
+    float divisor = 1;
+    m->embedding_scale = m->residual_scale = 1;
+    m->attention_scale = (float)(1 / sqrt(m->head_dim));
+    model_get_f32(m, "embedding_scale", &m->embedding_scale);
+    model_get_f32(m, "residual_scale", &m->residual_scale);
+    model_get_f32(m, "attention.scale", &m->attention_scale);
+    model_get_f32(m, "logit_scale", &divisor);
+    if (divisor == 0)
+        return error_set(err, ERROR_INVALID, "metadata %s.logit_scale is 0", m->architecture->name);
+    m->logit_scale = 1 / divisor;
     return true;
 }
 
@@ -96,15 +121,16 @@ static bool read_numbers(struct model *m, struct error **err)
     if (!read_shape(m, err) || !read_rope(m, err))
         return false;
     if (!model_get_f32(m, "attention.layer_norm_rms_epsilon", &m->rms_eps) || !(m->rms_eps > 0))
-        return error_set(err, ERROR_INVALID, "metadata %s.attention.layer_norm_rms_epsilon is missing or not positive",
+        return error_set(err, ERROR_INVALID,
+                         "metadata %s.attention.layer_norm_rms_epsilon is missing or not positive",
                          m->architecture->name);
-    m->embedding_scale = m->residual_scale = m->logit_scale = 1;
-    m->attention_scale = (float)(1 / sqrt(m->head_dim));
+    if (!read_scales(m, err))
+        return false;
     model_get_u32(m, "expert_count", &m->experts);
     model_get_u32(m, "expert_used_count", &m->experts_used);
     if (m->experts > EXPERTS_MAX || m->experts_used > m->experts)
         return error_set(err, ERROR_INVALID, "uses %u of %u experts", m->experts_used, m->experts);
-    return m->architecture->read(m, m->file, err);
+    return m->architecture->read(m, err);
 }
 
 /* ---- tensors ---- */
@@ -113,11 +139,17 @@ struct loader {
     struct model *model;
     struct layer *layer;
     uint32_t number;
-    struct error *error;                          /* the first one */
+    struct error *error; /* the first one */
 };
 
-struct layer *loader_layer(struct loader *loader) { return loader->layer; }
-const struct model *loader_model(const struct loader *loader) { return loader->model; }
+struct layer *loader_layer(struct loader *loader)
+{
+    return loader->layer;
+}
+const struct model *loader_model(const struct loader *loader)
+{
+    return loader->model;
+}
 
 static const struct gguf_tensor *find_tensor(struct loader *loader, const char *name, bool must)
 {
@@ -135,29 +167,36 @@ static const struct gguf_tensor *find_tensor(struct loader *loader, const char *
     return loader->error ? NULL : tensor;
 }
 
-static bool has_shape(struct loader *loader, const struct gguf_tensor *t, uint64_t rows, uint64_t cols, uint64_t depth)
+static bool has_shape(struct loader *loader, const struct gguf_tensor *t, uint64_t rows, uint64_t cols,
+                      uint64_t depth)
 {
     if (!t || loader->error)
         return false;
     if (t->dims[0] == cols && t->dims[1] == rows && t->dims[2] == depth && t->dims[3] == 1)
         return true;
     return error_set(&loader->error, ERROR_INVALID,
-                     "tensor " STR_FMT " is %llu x %llu x %llu, expected %llu x %llu x %llu", STR_ARG(t->name),
-                     (unsigned long long)t->dims[0], (unsigned long long)t->dims[1], (unsigned long long)t->dims[2],
-                     (unsigned long long)cols, (unsigned long long)rows, (unsigned long long)depth);
+                     "tensor " STR_FMT " is %llu x %llu x %llu, expected %llu x %llu x %llu",
+                     STR_ARG(t->name), (unsigned long long)t->dims[0], (unsigned long long)t->dims[1],
+                     (unsigned long long)t->dims[2], (unsigned long long)cols, (unsigned long long)rows,
+                     (unsigned long long)depth);
 }
 
-static void add_slot(struct model *model, const struct gguf_tensor *tensor, uint32_t part, struct matrix *matrix)
+static void add_slot(struct model *model, const struct gguf_tensor *tensor, uint32_t part,
+                     struct matrix *matrix)
 {
     uint32_t rows = (uint32_t)tensor->dims[1], cols = (uint32_t)tensor->dims[0];
     const struct tensor_traits *traits = tensor_traits(tensor->type);
-    *matrix = (struct matrix){ .type = tensor->type, .rows = rows, .cols = cols, .groups = (rows + LANES - 1) / LANES,
+    *matrix = (struct matrix){ .type = tensor->type,
+                               .rows = rows,
+                               .cols = cols,
+                               .groups = (rows + LANES - 1) / LANES,
                                .group_bytes = packed_group_bytes(tensor->type, cols) };
     model->slots = xrealloc(model->slots, (model->n_slots + 1) * sizeof *model->slots);
     model->slots[model->n_slots++] = (struct slot){
         .tensor = tensor,
         .matrix = matrix,
-        .source = (const unsigned char *)tensor->data + (size_t)part * rows * (cols / traits->block) * traits->bytes,
+        .source = (const unsigned char *)tensor->data +
+                  (size_t)part * rows * (cols / traits->block) * traits->bytes,
         .offset = model->packed_bytes,
     };
     model->packed_bytes += matrix->groups * matrix->group_bytes;
@@ -171,7 +210,8 @@ void want_matrix(struct loader *loader, struct matrix *matrix, const char *name,
         add_slot(loader->model, tensor, 0, matrix);
 }
 
-void want_experts(struct loader *loader, struct matrix **matrices, const char *name, uint64_t rows, uint64_t cols)
+void want_experts(struct loader *loader, struct matrix **matrices, const char *name, uint64_t rows,
+                  uint64_t cols)
 {
     uint32_t experts = loader->model->experts;
     const struct gguf_tensor *tensor = find_tensor(loader, name, true);
@@ -250,11 +290,13 @@ static bool want_ends(struct loader *loader)
     if (!m->embedding)
         return false;
     if (m->embedding->dims[1] > VOCAB_MAX)
-        return error_set(&loader->error, ERROR_INVALID, "a vocabulary of %llu", (unsigned long long)m->embedding->dims[1]);
+        return error_set(&loader->error, ERROR_INVALID, "a vocabulary of %llu",
+                         (unsigned long long)m->embedding->dims[1]);
     m->vocab = (uint32_t)m->embedding->dims[1];
     const struct gguf_tensor *own = find_tensor(loader, "output.weight", false);
     const struct gguf_tensor *output = own ? own : m->embedding;
-    if (!has_shape(loader, m->embedding, m->vocab, m->dim, 1) || !has_shape(loader, output, m->vocab, m->dim, 1))
+    if (!has_shape(loader, m->embedding, m->vocab, m->dim, 1) ||
+        !has_shape(loader, output, m->vocab, m->dim, 1))
         return false;
     want_vector(loader, &m->output_norm, "output_norm.weight", m->dim);
     want_vector_if_there(loader, &m->rope_factors, "rope_freqs.weight", m->head_dim / 2);
@@ -345,7 +387,8 @@ static void pack_group(const struct slot *slot, uint32_t group)
     const struct tensor_traits *traits = tensor_traits(m->type);
     size_t row_bytes = (size_t)m->cols / traits->block * traits->bytes;
     uint32_t first = group * LANES, rows = MIN(m->rows - first, (uint32_t)LANES);
-    packed_write_group(m->type, m->cols, rows, slot->source + first * row_bytes, (unsigned char *)matrix_group(m, group));
+    packed_write_group(m->type, m->cols, rows, slot->source + first * row_bytes,
+                       (unsigned char *)matrix_group(m, group));
 }
 
 void model_pack(const struct model *model, size_t first, size_t last)
@@ -369,7 +412,8 @@ static double frequency(const struct model *m, uint32_t i)
 }
 
 /* Both columns of a pair get the pair's cosine; the sine of the first is negated. */
-static void rope_row(const struct model *m, const double *frequencies, uint32_t position, float *cosines, float *sines)
+static void rope_row(const struct model *m, const double *frequencies, uint32_t position, float *cosines,
+                     float *sines)
 {
     for (uint32_t i = 0; i < m->head_dim / 2; i++) {
         double sine, cosine;
