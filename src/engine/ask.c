@@ -61,12 +61,25 @@ bool engine_chat(const struct engine *engine, const char *family, const struct e
                        tokens, err);
 }
 
-struct engine_constraint *engine_constraint_regex(const struct engine *engine, struct str pattern, struct error **err)
+bool engine_chat_can_add(const struct engine *engine, const char *family)
+{
+    return chat_can_add(engine_tokenizer(engine), engine_file(engine), family);
+}
+
+bool engine_chat_add(const struct engine *engine, const char *family, const struct engine_message *message,
+                     bool generate, struct engine_tokens *tokens, struct error **err)
+{
+    return chat_add(engine_tokenizer(engine), engine_file(engine), family, message, generate, tokens, err);
+}
+
+struct engine_constraint *engine_constraint_regex(const struct engine *engine, struct str pattern,
+                                                  struct error **err)
 {
     return constraint_new_take(engine_tokenizer(engine), automaton_from_regex(pattern, err), err);
 }
 
-struct engine_constraint *engine_constraint_json(const struct engine *engine, struct str schema, struct error **err)
+struct engine_constraint *engine_constraint_json(const struct engine *engine, struct str schema,
+                                                 struct error **err)
 {
     return constraint_new_take(engine_tokenizer(engine), automaton_from_schema(schema, err), err);
 }

@@ -104,6 +104,16 @@ static const struct chat_family *family_of(const struct gguf *file)
     return NULL;
 }
 
+static const struct chat_family *family_wanted(const struct gguf *file, const char *name, struct error **err)
+{
+    const struct chat_family *family = name ? family_named(name) : family_of(file);
+    if (!family && name)
+        error_set(err, ERROR_UNSUPPORTED, "no chat template is called \"%s\"", name);
+    else if (!family)
+        error_set(err, ERROR_UNSUPPORTED, "the model's chat template is not one that is known");
+    return family;
+}
+
 const char *chat_family(const struct gguf *file)
 {
     const struct chat_family *family = family_of(file);
@@ -166,7 +176,8 @@ static void write_conversation(struct writer *writer, const struct chat_family *
         write_span(writer, str_of(family->generate), true);
 }
 
-static bool encode_written(const struct tokenizer *tokenizer, const struct writer *writer,
+/* What was written, as tokens; the writer is emptied. `whole`: with what begins and ends a text. */
+static bool encode_written(const struct tokenizer *tokenizer, struct writer *writer, bool whole,
                            struct engine_tokens *tokens, struct error **err)
 {
     struct text_part *parts = xcalloc(writer->n_spans + 1, sizeof *parts);
@@ -174,8 +185,10 @@ static bool encode_written(const struct tokenizer *tokenizer, const struct write
         const struct span *span = &writer->spans[i];
         parts[i] = (struct text_part){ { writer->text.ptr + span->from, span->to - span->from }, span->ours };
     }
-    bool ok = tokenizer_encode_parts(tokenizer, parts, writer->n_spans, true, tokens, err);
+    bool ok = tokenizer_encode_parts(tokenizer, parts, writer->n_spans, whole, tokens, err);
     free(parts);
+    strbuf_free(&writer->text);
+    free(writer->spans);
     return ok;
 }
 
@@ -196,16 +209,47 @@ bool chat_encode(const struct tokenizer *tokenizer, const struct gguf *file, con
                  const struct engine_message *messages, size_t count, bool generate,
                  struct engine_tokens *tokens, struct error **err)
 {
-    const struct chat_family *family = name ? family_named(name) : family_of(file);
-    if (!family)
-        return name ? error_set(err, ERROR_UNSUPPORTED, "no chat template is called \"%s\"", name)
-                    : error_set(err, ERROR_UNSUPPORTED, "the model's chat template is not one that is known");
-    if (!roles_are_known(messages, count, err))
+    const struct chat_family *family = family_wanted(file, name, err);
+    if (!family || !roles_are_known(messages, count, err))
         return false;
     struct writer writer = { 0 };
     write_conversation(&writer, family, messages, count, generate);
-    bool ok = encode_written(tokenizer, &writer, tokens, err);
-    strbuf_free(&writer.text);
-    free(writer.spans);
-    return ok;
+    return encode_written(tokenizer, &writer, true, tokens, err);
+}
+
+/* ---- one more message */
+
+/* Text is cut at special tokens before anything else is done with it, so what begins with one has the same tokens
+ * whatever stands before it. Nothing else may tie a message to the others. */
+static bool stands_alone(const struct tokenizer *tokenizer, const struct chat_family *family)
+{
+    AUTO(engine_tokens) struct engine_tokens open = { 0 };
+    return !family->system_in_user && !tokenizer_adds_end(tokenizer) &&
+           tokenizer_encode(tokenizer, str_of(family->open), ENGINE_PARSE_SPECIAL, &open, NULL) && open.len &&
+           tokenizer_is_special(tokenizer, open.ids[0]);
+}
+
+bool chat_can_add(const struct tokenizer *tokenizer, const struct gguf *file, const char *name)
+{
+    const struct chat_family *family = name ? family_named(name) : family_of(file);
+    return family && stands_alone(tokenizer, family);
+}
+
+bool chat_add(const struct tokenizer *tokenizer, const struct gguf *file, const char *name,
+              const struct engine_message *message, bool generate, struct engine_tokens *tokens,
+              struct error **err)
+{
+    const struct chat_family *family = family_wanted(file, name, err);
+    if (!family || !roles_are_known(message, 1, err))
+        return false;
+    if (!stands_alone(tokenizer, family))
+        return error_set(
+            err, ERROR_UNSUPPORTED,
+            "\"%s\": a message's tokens depend on what is before it: write the whole conversation",
+            family->name);
+    struct writer writer = { 0 };
+    write_message(&writer, family, message->role, (struct str){ 0 }, message->content);
+    if (generate)
+        write_span(&writer, str_of(family->generate), true);
+    return encode_written(tokenizer, &writer, false, tokens, err);
 }

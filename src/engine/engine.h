@@ -143,6 +143,13 @@ const char *engine_chat_family(const struct engine *engine);
 bool engine_chat(const struct engine *engine, const char *family, const struct engine_message *messages, size_t count,
                  bool generate, struct engine_tokens *tokens, struct error **err);
 
+/* Append one message to `tokens`, which hold a conversation that engine_chat() wrote without `generate`: they are then
+ * what it gives for all the messages at once, at the cost of the new one. Only where engine_chat_can_add(), which asks
+ * whether a message begins with a special token, so that its tokens depend on its own text alone; else ERROR_UNSUPPORTED. */
+bool engine_chat_add(const struct engine *engine, const char *family, const struct engine_message *message,
+                     bool generate, struct engine_tokens *tokens, struct error **err);
+bool engine_chat_can_add(const struct engine *engine, const char *family);
+
 /* ---- sequences ------------------------------------------------------------------------------------------------ */
 
 /* Tokens and their keys and values, in pages of 16 positions that forks share until one of them writes. */

@@ -388,7 +388,7 @@ bool tokenizer_encode_parts(const struct tokenizer *t, const struct text_part *p
     }
     bool ok = encode_stretches(t, &list, tokens, err);
     free(list.items);
-    if (ok && add_special && t->add_end && t->end >= 0)
+    if (ok && add_special && tokenizer_adds_end(t))
         engine_tokens_add(tokens, t->end);
     return ok;
 }
@@ -435,6 +435,11 @@ bool tokenizer_is_end(const struct tokenizer *t, int32_t token)
 int32_t tokenizer_begin(const struct tokenizer *t)
 {
     return t->begin;
+}
+
+bool tokenizer_adds_end(const struct tokenizer *t)
+{
+    return t->add_end && t->end >= 0;
 }
 
 int32_t tokenizer_end(const struct tokenizer *t)

@@ -42,6 +42,14 @@ bool chat_encode(const struct tokenizer *tokenizer, const struct gguf *file, con
                  const struct engine_message *messages, size_t count, bool generate,
                  struct engine_tokens *tokens, struct error **err);
 
+/* One more message behind a conversation; see engine_chat_add(). */
+bool chat_can_add(const struct tokenizer *tokenizer, const struct gguf *file, const char *family);
+bool chat_add(const struct tokenizer *tokenizer, const struct gguf *file, const char *family,
+              const struct engine_message *message, bool generate, struct engine_tokens *tokens,
+              struct error **err);
+
+bool tokenizer_adds_end(
+    const struct tokenizer *tokenizer); /* ENGINE_ADD_SPECIAL puts a token behind the text */
 size_t tokenizer_count(const struct tokenizer *tokenizer);
 struct str tokenizer_text(const struct tokenizer *tokenizer, int32_t token); /* as the file has it */
 struct str tokenizer_bytes(const struct tokenizer *tokenizer,
@@ -57,11 +65,11 @@ size_t tokenizer_memory(const struct tokenizer *tokenizer); /* bytes it took */
  * ERROR_NO_MEMORY. */
 struct sorted_tokens {
     struct sorted_token {
-        uint64_t head;                            /* its first eight bytes, the first one highest */
+        uint64_t head; /* its first eight bytes, the first one highest */
         int32_t token;
-        uint32_t shared;                          /* bytes in common with the one before */
+        uint32_t shared; /* bytes in common with the one before */
     } *tokens;
-    size_t count, longest;                        /* longest: bytes of one token */
+    size_t count, longest; /* longest: bytes of one token */
 };
 const struct sorted_tokens *tokenizer_sorted(const struct tokenizer *tokenizer, struct error **err);
 

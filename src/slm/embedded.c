@@ -11,9 +11,10 @@
 static const struct str answer_start = STR("{\"action\":\"");
 
 struct embedded {
-    struct engine *engine;                    /* locks itself */
-    struct engine_tokens prefix;              /* the conversation up to where the variable part begins */
-    struct engine_tokens answer;              /* answer_start */
+    struct engine *engine;       /* locks itself */
+    struct engine_tokens system; /* the system message; none where a second cannot be added to it */
+    struct engine_tokens prefix; /* the conversation up to where the variable part begins */
+    struct engine_tokens answer; /* answer_start */
     struct engine_tokens names[ACTION_COUNT]; /* name and closing quote */
     uint32_t context;
 
@@ -21,11 +22,23 @@ struct embedded {
     struct engine_sequence *read; /* the prefix, read */
 };
 
-/* The conversation's tokens with `user` as the variable part. */
+static bool read_system(struct embedded *embedded, struct error **err)
+{
+    struct engine_message system = { "system", prompt_system() };
+    return !engine_chat_can_add(embedded->engine, NULL) ||
+           engine_chat(embedded->engine, NULL, &system, 1, false, &embedded->system, err);
+}
+
+/* The conversation's tokens with `user` as the variable part; the system message, some 1,150 tokens that are always
+ * the same, is not tokenized again where the model's format allows that. */
 static bool conversation(const struct embedded *embedded, struct str user, struct engine_tokens *tokens,
                          struct error **err)
 {
     struct engine_message messages[] = { { "system", prompt_system() }, { "user", user } };
+    for (size_t i = 0; i < embedded->system.len; i++)
+        engine_tokens_add(tokens, embedded->system.ids[i]);
+    if (embedded->system.len)
+        return engine_chat_add(embedded->engine, NULL, &messages[1], true, tokens, err);
     return engine_chat(embedded->engine, NULL, messages, ARRAY_LEN(messages), true, tokens, err);
 }
 
@@ -61,7 +74,8 @@ struct embedded *embedded_open(const char *path, const struct engine_options *op
     AUTO(embedded) struct embedded *embedded = xcalloc(1, sizeof *embedded);
     pthread_mutex_init(&embedded->lock, NULL);
     embedded->engine = engine_open(path, options, err);
-    if (!embedded->engine || !find_prefix(embedded, err) || !tokenize_names(embedded, err))
+    if (!embedded->engine || !read_system(embedded, err) || !find_prefix(embedded, err) ||
+        !tokenize_names(embedded, err))
         return NULL;
     embedded->context = engine_info(embedded->engine)->context;
     embedded->read =
@@ -74,6 +88,7 @@ void embedded_close(struct embedded *embedded)
     if (!embedded)
         return;
     engine_sequence_free(embedded->read);
+    engine_tokens_free(&embedded->system);
     engine_tokens_free(&embedded->prefix);
     engine_tokens_free(&embedded->answer);
     for (int a = 0; a < ACTION_COUNT; a++)
