@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "effectiveness/cluster.h"
 #include "effectiveness/effectiveness.h"
 #include "effectiveness/insights.h"
 #include "history/audit.h"
@@ -15,6 +16,7 @@ enum { INSIGHTS_EVERY_MS = 5 * 60 * 1000 };
 
 struct serve_memory {
     struct serve *serve;
+    struct cluster_source cluster; /* the executor and the cluster's client outlive this room */
     struct effectiveness_service *effectiveness;
     struct audit *audit;
 
@@ -203,12 +205,14 @@ bool serve_memory_start(struct serve *serve, struct error **err)
     struct serve_memory *memory = xcalloc(1, sizeof *memory);
     serve->memory = memory;
     memory->serve = serve;
+    memory->cluster =
+        (struct cluster_source){ .k8s = serve->k8s, .executor = serve->executor, .config = serve->live };
     pthread_mutex_init(&memory->insights_lock, NULL);
     memory->audit = open_audit(serve, err);
     if (memory->audit) {
         struct effectiveness_options options = { .store = serve->store,
                                                  .config = serve->live,
-
+                                                 .sources = cluster_sources(&memory->cluster),
                                                  .also = tend,
                                                  .also_context = memory };
         memory->effectiveness = effectiveness_open(&options, err);

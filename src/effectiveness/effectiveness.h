@@ -38,8 +38,8 @@ struct effectiveness effectiveness_score(const struct effect_evidence *evidence)
 struct workload_evidence {
     bool known;
     bool ready;            /* all replicas, and the rollout is complete */
-    int64_t restarts;      /* since the execution; -1: unknown */
-    int64_t stable_for_ms; /* since the last restart; -1: unknown */
+    int64_t restarts;      /* since the execution, so many at least; -1: unknown */
+    int64_t stable_for_ms; /* since the last restart, or the execution if there was none; -1: unknown */
 };
 struct cost_evidence {                  /* requested by the workload, before and after; NAN: unknown */
     double cpu_before, cpu_after;       /* cores */
@@ -54,7 +54,7 @@ struct effectiveness_sources {
                  struct error **err);
     /* Undo it as an execution of its own. ERROR_CONFLICT: it was undone, or there is nothing to undo. */
     bool (*undo)(void *context, const struct execution *execution, const char *reason, struct error **err);
-    /* May it be undone without being asked? NULL: effectiveness.undo_actions says so. */
+    /* May it be undone now without a person being asked? Asked of what effectiveness.undo_actions names; NULL: yes. */
     bool (*may_undo)(void *context, const struct execution *execution);
 };
 

@@ -152,7 +152,8 @@ static bool should_undo(struct effectiveness_service *service, const struct conf
     if (!sources->undo || !e->inverse || e->undone_by || e->state != EXECUTION_COMPLETED ||
         !(a->score < config->effectiveness.undo_below))
         return false;
-    return sources->may_undo ? sources->may_undo(sources->context, e) : is_undo_action(config, e->action);
+    return is_undo_action(config, e->action) &&
+           (!sources->may_undo || sources->may_undo(sources->context, e));
 }
 
 bool record_assessment(struct effectiveness_service *service, const struct config *config,

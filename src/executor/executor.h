@@ -84,6 +84,7 @@ struct execution_undo {
     const char *id, *requested_by, *reason;
     enum executor_mode mode; /* plan and server show what would change */
     bool force;
+    const char *key; /* the same key is the same undo, made once; NULL: a new one */
 };
 bool executor_undo(struct executor *executor, struct arena *arena, const struct execution_undo *undo,
                    struct execution *execution, struct error **err);

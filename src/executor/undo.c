@@ -99,7 +99,7 @@ static void fill_row(struct run *run, const struct execution *original, const st
                                .requested_by = undo->requested_by,
                                .dry_run = names[run->mode] };
     ulid_new(row->id);
-    row->idempotency_key = run_printf(run, "execution:%s", row->id);
+    row->idempotency_key = undo->key ? undo->key : run_printf(run, "execution:%s", row->id);
     row->details = undo->force ? "{\"forced\":true}" : "{}";
     row->details = json_with(run->arena, row->details, "/reason",
                              json_quote(run->arena, undo->reason ? undo->reason : ""));
@@ -114,8 +114,11 @@ static bool insert(struct run *run, struct error **err)
     struct execution original;
     if (!tx || !execution_get(tx, run->arena, run->row.undo_of, &original, err) ||
         !check_can_undo(&original, err) ||
-        !execution_insert(tx, &run->row, run->executor->identity, EXECUTOR_LEASE_MS, &inserted, err) ||
-        !execution_save(tx, &run->row, EXECUTOR_LEASE_MS, err))
+        !execution_insert(tx, &run->row, run->executor->identity, EXECUTOR_LEASE_MS, &inserted, err))
+        return false;
+    if (!inserted)
+        return error_set(err, ERROR_CONFLICT, "execution %s is being undone already", run->row.undo_of);
+    if (!execution_save(tx, &run->row, EXECUTOR_LEASE_MS, err))
         return false;
     return tx_commit(STEAL(tx), err);
 }
@@ -132,9 +135,14 @@ bool executor_undo(struct executor *executor, struct arena *arena, const struct 
                    struct execution *execution, struct error **err)
 {
     enum action action;
+    bool made = false;
     struct execution *original = ARENA_NEW(arena, struct execution);
     AUTO(tx) struct tx *tx = tx_begin(executor->store, TX_READ, err);
-    if (!tx || !execution_get(tx, arena, undo->id, original, err) || !check_can_undo(original, err))
+    if (!tx || (undo->key && !execution_by_key(tx, arena, undo->key, execution, &made, err)))
+        return false;
+    if (made)
+        return true;
+    if (!execution_get(tx, arena, undo->id, original, err) || !check_can_undo(original, err))
         return false;
     tx_abort(STEAL(tx));
     if (!executor->k8s)

@@ -44,6 +44,15 @@ bool plan_scale(struct run *run, struct error **err)
 
 /* ---- restart_pod */
 
+/* The pod will be gone: by this its workload is found when the effect is looked at. */
+static const char *controller_json(struct run *run, yyjson_val *owner)
+{
+    const char *json =
+        json_with(run->arena, "{}", "/kind", json_quote(run->arena, k8s_text_at(owner, "/kind")));
+    json = json_with(run->arena, json, "/name", json_quote(run->arena, k8s_text_at(owner, "/name")));
+    return json_with(run->arena, json, "/uid", json_quote(run->arena, k8s_text_at(owner, "/uid")));
+}
+
 bool plan_restart_pod(struct run *run, struct error **err)
 {
     yyjson_val *pod = run->target.object->root, *owner = k8s_controller_of(pod);
@@ -57,6 +66,7 @@ bool plan_restart_pod(struct run *run, struct error **err)
     struct step *step = step_add(run, STEP_EVICT, &k8s_pods, pod,
                                  run_printf(run, "evict pod %s, which %s %s starts anew", run->row.name,
                                             k8s_text_at(owner, "/kind"), k8s_text_at(owner, "/name")));
+    run->row.details = json_with(run->arena, run->row.details, "/controller", controller_json(run, owner));
     if (run_number(run, "grace_period", &grace_ms))
         step->grace_s = (grace_ms + 999) / 1000;
     step->wait_ms = MIN(run->config->actions.timeout_ms, INT64_C(120000));
