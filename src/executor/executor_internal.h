@@ -165,8 +165,9 @@ enum { OPERATION_RIGHTS_MAX = 24 };
 struct operation {
     const char *const *targets; /* kinds to resolve to, best first, ended by NULL; NULL: what was named */
     bool targetless;            /* may go without */
-    run_fn *plan;               /* fills in run->steps */
-    run_fn *apply;              /* takes them */
+    run_fn *check; /* of the parameters alone, also without a cluster; NULL: the catalogue's suffices */
+    run_fn *plan;  /* fills in run->steps */
+    run_fn *apply; /* takes them */
     run_fn *done_already;       /* asks the cluster which of them have happened */
     run_fn *invert;             /* NULL: there is no way back */
     const struct right *rights; /* ended by a NULL resource */
@@ -267,7 +268,7 @@ run_fn plan_scale, plan_restart_pod, plan_increase_resources, plan_notify, plan_
 run_fn plan_expand_pvc, plan_cleanup_storage, plan_backup_data, plan_compact_storage;
 run_fn plan_drain_node, plan_cordon_node, plan_restart_daemonset;
 run_fn plan_quarantine_pod, plan_rotate_secrets, plan_audit_logs;
-run_fn plan_update_network_policy, plan_restart_network, plan_reset_service_mesh;
+run_fn check_network_policy, plan_update_network_policy, plan_restart_network, plan_reset_service_mesh;
 run_fn plan_failover_database, plan_repair_database;
 run_fn plan_collect_diagnostics, plan_enable_debug_mode, plan_create_heap_dump;
 run_fn plan_optimize_resources, plan_migrate_workload;

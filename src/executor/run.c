@@ -233,11 +233,17 @@ bool run_finish(struct run *run, bool ok, struct error *why, struct error **err)
 
 /* ---- the way through */
 
+static bool check(struct run *run, struct error **err)
+{
+    return !operations[run->action].check || operations[run->action].check(run, err);
+}
+
 static bool plan(struct run *run, struct error **err)
 {
     if (run->row.undo_of)
         return run_plan_undo(run, err);
-    return run_find_target(run, err) && run_check_safety(run, err) && operations[run->action].plan(run, err);
+    return check(run, err) && run_find_target(run, err) && run_check_safety(run, err) &&
+           operations[run->action].plan(run, err);
 }
 
 /* Without a cluster nothing can be looked at: the plan is what was asked for. */
@@ -245,6 +251,8 @@ static bool plan_blindly(struct run *run, struct error **err)
 {
     if (!executor_is_enabled(run->config, run->action))
         return run_refuse(run, err, "%s is not among actions.enabled", run->row.action);
+    if (!check(run, err))
+        return false;
     struct alert_target target = alert_target_of(&run->labels);
     if (!run->named && target.kind.len) {
         run->row.kind = arena_text(run->arena, target.kind);

@@ -44,9 +44,8 @@ const struct config_key config_keys_actions[] = {
       .flags = CONFIG_RELOADABLE, .help = "A quarantine undoes itself after this time; 0: never." },
     { "job_image", CONFIG_TEXT, AT(job_image), .flags = CONFIG_RELOADABLE,
       .help =
-          "Image of Jobs that clean a volume (a shell's `find` is all they need), pinned by digest. Empty: no such Jobs." },
-    { "debug_image", CONFIG_TEXT, AT(debug_image), .flags = CONFIG_RELOADABLE,
-      .help = "Image of ephemeral containers with dump tools, pinned by digest. Empty: none are started." },
+          "Image of the Job with which cleanup_storage cleans a claim whose own pod does not run (`find` is "
+          "all it needs), pinned by digest. Empty: then it is refused." },
     { "cleanup_paths", CONFIG_TEXTS, AT(cleanup_paths), .def = "/var/log,/tmp,/var/tmp,/var/cache",
       .flags = CONFIG_RELOADABLE,
       .help = "Folders that cleanup_storage may clean, with what is below them." },

@@ -22,7 +22,7 @@ struct config_actions {
     int64_t timeout_ms; /* of what an execution waits for: Jobs, snapshots, evictions */
     int64_t max_unschedulable_percent;
     int64_t cordon_expiry_ms, quarantine_expiry_ms; /* 0: never */
-    const char *job_image, *debug_image;            /* "": such Jobs, such containers are not made */
+    const char *job_image;                          /* "": no Job cleans a claim */
     struct config_texts cleanup_paths;
     const char *velero_namespace;
 };

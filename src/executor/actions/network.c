@@ -143,6 +143,18 @@ static bool add_policy(struct run *run, bool allow, bool egress, struct error **
     return true;
 }
 
+/* {} among the allowances of a policy lets everything through: that is taking the policy away, not changing it. */
+bool check_network_policy(struct run *run, struct error **err)
+{
+    const char *type = run_text(run, "action_type");
+    if (strncmp(type, "allow", 5) != 0 || run_text(run, "port")[0] || run_text(run, "peer_namespace")[0])
+        return true;
+    return run_refuse(run, err,
+                      "%s without a port or a peer_namespace would let everything through: say port=NUMBER, "
+                      "peer_namespace=NAME, or both",
+                      type);
+}
+
 bool plan_update_network_policy(struct run *run, struct error **err)
 {
     const char *type = run_text(run, "action_type");

@@ -137,23 +137,92 @@ static yyjson_val *mount_of(yyjson_val *pod, const char *claim, const char **con
     return NULL;
 }
 
+static bool is_running(yyjson_val *pod, const char *container)
+{
+    return strcmp(k8s_text_at(pod, "/status/phase"), "Running") == 0 &&
+           k8s_at(k8s_find(pod, "/status/containerStatuses", "name", container), "/state/running");
+}
+
+/* A pod of ours in the place of one that does not run: the same volume at the same place, read and written as the same
+ * user, and nothing else of it. */
+static const char *cleaning_pod(struct run *run, yyjson_val *pod, const char *container, yyjson_val *mount)
+{
+    int64_t age_ms = 0;
+    run_number(run, "older_than", &age_ms);
+    yyjson_val *place = k8s_find(pod, "/spec/containers", "name", container);
+    yyjson_val *user = k8s_at(pod, "/spec/securityContext"),
+               *uid = k8s_at(place, "/securityContext/runAsUser");
+    const char *command =
+        run_printf(run, "[\"find\",%s,\"-xdev\",\"-type\",\"f\",\"-mmin\",\"+%lld\",\"-print\",\"-delete\"]",
+                   json_quote(run->arena, run_text(run, "path")), (long long)(age_ms / 60000));
+    const char *locked =
+        "{\"allowPrivilegeEscalation\":false,\"capabilities\":{\"drop\":[\"ALL\"]},\"seccompProfile\":{\"type\":\"RuntimeDefault\"}}";
+    const char *body = run_printf(
+        run,
+        "{\"restartPolicy\":\"Never\",\"automountServiceAccountToken\":false,\"containers\":[{\"name\":\"cleanup\","
+        "\"image\":%s,\"command\":%s,\"securityContext\":%s,\"volumeMounts\":[%s]}],"
+        "\"volumes\":[{\"name\":%s,\"persistentVolumeClaim\":{\"claimName\":%s}}]}",
+        json_quote(run->arena, run->config->actions.job_image), command,
+        uid ? json_with(run->arena, locked, "/runAsUser", json_text(run->arena, uid)) : locked,
+        json_text(run->arena, mount), json_quote(run->arena, k8s_text_at(mount, "/name")),
+        json_quote(run->arena, run->row.name));
+    return user ? json_with(run->arena, body, "/securityContext", json_text(run->arena, user)) : body;
+}
+
+static bool clean_by_job(struct run *run, yyjson_val *pod, const char *container, yyjson_val *mount,
+                         struct error **err)
+{
+    enum { KEPT_S = 24 * 3600 }; /* its log says what was deleted */
+    if (!run->config->actions.job_image[0])
+        return run_refuse(
+            run, err,
+            "container %s of pod %s, which mounts claim %s, does not run, and actions.job_image names "
+            "no image for a Job that could clean it",
+            container, k8s_text_at(pod, "/metadata/name"), run->row.name);
+    const char *name = run_object_name(run, "cleanup");
+    struct step *step =
+        step_add_named(run, STEP_CREATE, &k8s_jobs, run->row.namespace, name,
+                       run_printf(run, "a Job that deletes old files below %s", run_text(run, "path")));
+    step->body = run_printf(
+        run,
+        "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":%s,\"namespace\":%s},\"spec\":{"
+        "\"backoffLimit\":0,\"activeDeadlineSeconds\":%lld,\"ttlSecondsAfterFinished\":%d,\"template\":{\"spec\":%s}}}",
+        json_quote(run->arena, name), json_quote(run->arena, run->row.namespace),
+        (long long)MAX(run->config->actions.timeout_ms / 1000, INT64_C(1)), KEPT_S,
+        cleaning_pod(run, pod, container, mount));
+    step->annotate = ANNOTATE_OURS;
+    step->wait = WAIT_JOB;
+    run->message = run_printf(run, "the log of Job %s lists what was deleted", name);
+    return true;
+}
+
+/* In the container that has it; where none runs, as after a crash on a full volume, by a Job. */
 static bool clean_claim(struct run *run, struct error **err)
 {
     struct k8s_list pods;
-    const char *container = NULL, *path = run_text(run, "path");
-    if (!run_list(run, &k8s_pods, run->row.namespace, NULL, "status.phase=Running", &pods, err))
+    const char *container = NULL, *chosen_container = NULL, *path = run_text(run, "path");
+    yyjson_val *chosen = NULL, *mount = NULL, *found;
+    if (!run_list(run, &k8s_pods, run->row.namespace, NULL, NULL, &pods, err))
         return false;
     for (size_t i = 0; i < pods.count; i++) {
-        yyjson_val *mount = mount_of(pods.items[i], run->row.name, &container);
-        if (!mount)
+        found = mount_of(pods.items[i], run->row.name, &container);
+        if (!found || (chosen && !is_running(pods.items[i], container)))
             continue;
-        const char *at = k8s_text_at(mount, "/mountPath");
-        if (!is_below(path, at))
-            return run_refuse(run, err, "claim %s is mounted at %s: path=%s is not on it", run->row.name, at,
-                              path);
-        return clean_pod(run, pods.items[i], container, path, err);
+        chosen = pods.items[i];
+        chosen_container = container;
+        mount = found;
+        if (is_running(chosen, container))
+            break;
     }
-    return run_refuse(run, err, "no running pod mounts claim %s", run->row.name);
+    if (!chosen)
+        return run_refuse(run, err, "no pod mounts claim %s: where its files belong is not known",
+                          run->row.name);
+    const char *at = k8s_text_at(mount, "/mountPath");
+    if (!is_below(path, at))
+        return run_refuse(run, err, "claim %s is mounted at %s: path=%s is not on it", run->row.name, at,
+                          path);
+    return is_running(chosen, chosen_container) ? clean_pod(run, chosen, chosen_container, path, err)
+                                                : clean_by_job(run, chosen, chosen_container, mount, err);
 }
 
 bool plan_cleanup_storage(struct run *run, struct error **err)
