@@ -18,5 +18,6 @@ page() { # page NAME FILE
 page configuration docs/configuration.md
 page commands docs/commands.md
 page metrics docs/metrics.md
+page actions docs/actions.md
 page sample examples/config.yaml
 exit $stale

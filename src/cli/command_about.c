@@ -1,6 +1,7 @@
 /* version, completion, and what `make docs` calls. */
 #include "cli/cli_internal.h"
 
+#include "executor/executor.h"
 #include "metrics/metrics.h"
 #include "version.h"
 
@@ -51,6 +52,7 @@ static int docs(struct cli *cli)
         { "configuration", config_write_reference },
         { "sample", config_write_sample },
         { "metrics", metrics_write_reference },
+        { "actions", executor_write_manual },
         { 0 },
     };
     return write_one(cli, pages);
@@ -60,7 +62,7 @@ const struct cli_command cli_about[] = {
     { "version", "", "show the program's version", show_version, .flags = cli_output_flags },
     { "completion", "bash|zsh", "write completions for a shell", completion, 1, 1,
       .details = "source <(prometheus-alerts-slm completion bash)" },
-    { "docs", "man|commands|configuration|sample|metrics", "write a page of the manual", docs, 1, 1,
+    { "docs", "man|commands|configuration|sample|metrics|actions", "write a page of the manual", docs, 1, 1,
       .hidden = true },
     { 0 },
 };

@@ -187,17 +187,40 @@ static void write_calls(struct strbuf *out, const struct operation *operation)
     strbuf_add_text(out, first ? "reads alone" : "");
 }
 
+/* What tests/executor proves it on: the rights say which parts of a cluster it touches. */
+static const char *tested_on(const struct operation *operation)
+{
+    bool execs = false, operators = false;
+    for (const struct right *right = operation->rights; right->resource; right++) {
+        execs = execs || strstr(right->resource, "pods/exec");
+        operators = operators || (right->optional && verbs_of(right->verbs) & ~7u);
+    }
+    return execs && operators ? "API server; canned commands and operators"
+           : execs            ? "API server; canned commands"
+           : operators        ? "API server; simulated operators"
+                              : "API server";
+}
+
 void executor_write_manual(struct strbuf *out)
 {
     strbuf_add_text(
         out,
-        "# Actions\n\nMade from the table of operations by `prometheus-alerts-slm docs actions`; do not edit.\n\n"
-        "Every write is first sent with `dryRun=All`, is conditional on the object as it was read, and carries the execution's id.\n"
-        "Exec has no dry run and no guard: it is done at most once, and cut in the middle ends as `unknown`.\n\n"
-        "| action | risk | writes | what shows the effect | undo |\n|---|---|---|---|---|\n");
+        "# Actions\n\nMade from the table of operations by `prometheus-alerts-slm docs actions`; do not edit. `actions show NAME` "
+        "has the parameters and every right.\n\n"
+        "Every write is first sent with `dryRun=All`, is conditional on the object as it was read, and carries the execution's id. "
+        "Exec has no dry run and no guard: it is done at most once, and cut in the middle ends as `unknown`. What cannot be "
+        "done ends as `refused` or `unsupported`, with the reason.\n\n"
+        "`tests/executor/actions_real_test.c` does each of them against a real API server, with no right but those that `actions "
+        "rbac` prints for it alone: the dry run changes nothing, the real run has the effect that is shown, the same "
+        "request once more does nothing, undo restores. Its table of cases says which branches of an action it drives. "
+        "Nodes, volumes and operators are simulated there; *canned commands* means that a stand-in with the kubelet's own "
+        "protocols and exit codes ran a program that only writes down how it was called: no real database was compacted, "
+        "no real heap dumped.\n\n"
+        "| action | risk | calls that write | proof of the effect | undo | tested on |\n|---|---|---|---|---|---|\n");
     for (int action = 0; action < ACTION_COUNT; action++) {
         strbuf_addf(out, "| `%s` | %s | ", action_name((enum action)action), risk_name(actions[action].risk));
         write_calls(out, &operations[action]);
-        strbuf_addf(out, " | %s | %s |\n", operations[action].proof, operations[action].undo);
+        strbuf_addf(out, " | %s | %s | %s |\n", operations[action].proof, operations[action].undo,
+                    tested_on(&operations[action]));
     }
 }
