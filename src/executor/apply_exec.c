@@ -46,6 +46,7 @@ bool apply_exec(struct run *run, struct step *step, struct error **err)
     if (!run_goes_on(run, err) || !run_save(run, err))
         return false;
     fault_point("before_exec");
+    bool wrote = run->wrote;
     run->wrote = true;
     struct k8s_ref pod = step_ref(step);
     AUTO(k8s_exec_result) struct k8s_exec_result result = { 0 };
@@ -58,9 +59,11 @@ bool apply_exec(struct run *run, struct step *step, struct error **err)
         step->state = STEP_DONE;
         return judge_exit(run, step, &result, err);
     }
-    if (is_missing_tool(&result, error_message(why)))
+    if (is_missing_tool(&result, error_message(why))) {
+        run->wrote = wrote; /* nothing ran */
         return error_set(err, ERROR_UNSUPPORTED, "%s is not in container %s of pod %s/%s", step->command[0],
                          step->container, step->namespace, step->name);
+    }
     run->unknown = result.started;
     error_move(err, &why);
     return false;
