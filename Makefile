@@ -4,7 +4,7 @@ MESON_OPTIONS ?=
 NINJA := ninja -C build
 
 .DEFAULT_GOAL := build
-.PHONY: build deps run check test soak bench fuzz sanitize cluster cluster-down lint format docs install clean head help model
+.PHONY: build deps run demo check test soak bench fuzz sanitize cluster cluster-down lint format docs install clean head help model
 
 build: build/build.ninja ## build the program
 	@$(NINJA)
@@ -22,6 +22,10 @@ model: ## fetch a model into the cache: NAME=smollm2-135m (default), or MODEL=FI
 
 run: build ## fetch the model and start in dry run; MODEL=FILE takes a local file, ARGS="…" goes to `serve`
 	@MODEL='$(MODEL)' tools/run.sh $(ARGS)
+
+demo: build ## break four things in a real Kubernetes API and watch them mended; 2 minutes (first time: 10 more)
+	@tools/fetch-model smollm2-135m $(if $(MODEL),--from '$(MODEL)')
+	@tests/e2e/demo.py build/prometheus-alerts-slm
 
 check: build ## the fast tests
 	@meson test -C build --no-rebuild --suite check --print-errorlogs
