@@ -108,7 +108,7 @@ bool alert_record_insert(struct tx *tx, const struct alert_record *record, struc
     AUTO(strbuf) struct strbuf changes = { 0 };
     label_list_write(&labels, &alert->labels);
     label_list_write(&annotations, &alert->annotations);
-    return tx_exec(
+    return tx_post(
         tx, &alert_insert_sql,
         VALUES(V_TEXT(record->id), V_TEXT(alert->fingerprint), V_TEXT(alert_status_names[alert->status]),
                V_STR(alert->name), V_STR(alert->severity_text), V_INT(alert->severity),
@@ -120,7 +120,7 @@ bool alert_record_insert(struct tx *tx, const struct alert_record *record, struc
                V_INT(record->last_seen_at), V_BOOL(record->filtered),
                V_TEXT(record->incident_id[0] ? record->incident_id : NULL), V_TEXT(record->trace_id),
                V_TEXT(write_changes(record, &changes)), V_BOOL(record->flapping)),
-        err);
+        NULL, err);
 }
 
 bool alert_record_update(struct tx *tx, const struct alert_record *record, struct error **err)
@@ -129,7 +129,7 @@ bool alert_record_update(struct tx *tx, const struct alert_record *record, struc
     AUTO(strbuf) struct strbuf annotations = { 0 };
     AUTO(strbuf) struct strbuf changes = { 0 };
     label_list_write(&annotations, &alert->annotations);
-    return tx_exec(
+    return tx_post(
         tx, &alert_update_sql,
         VALUES(V_TEXT(record->id), V_TEXT(alert_status_names[alert->status]), V_STR(alert->description),
                V_STR(strbuf_str(&annotations)), V_STR(alert->generator_url), V_STR(record->receiver),
@@ -137,17 +137,17 @@ bool alert_record_update(struct tx *tx, const struct alert_record *record, struc
                V_INT(record->last_seen_at), V_INT(record->deliveries),
                V_TEXT(write_changes(record, &changes)), V_BOOL(record->flapping), V_BOOL(record->filtered),
                V_TEXT(record->incident_id[0] ? record->incident_id : NULL), V_TEXT(record->trace_id)),
-        err);
+        NULL, err);
 }
 
 bool alert_record_retire(struct tx *tx, const char *id, struct error **err)
 {
-    return tx_exec(tx, &alert_retire_sql, VALUES(V_TEXT(id)), err);
+    return tx_post(tx, &alert_retire_sql, VALUES(V_TEXT(id)), NULL, err);
 }
 
 bool alert_record_touch(struct tx *tx, const char *id, int64_t seen_at, struct error **err)
 {
-    return tx_exec(tx, &alert_touch_sql, VALUES(V_TEXT(id), V_INT(seen_at)), err);
+    return tx_post(tx, &alert_touch_sql, VALUES(V_TEXT(id), V_INT(seen_at)), NULL, err);
 }
 
 bool alert_record_list(struct tx *tx, struct arena *arena, const struct alert_query *query,

@@ -293,30 +293,21 @@ bool inbox_claim(struct store *store, struct arena *arena, const char *owner, in
            (claim_each(tx, arena, owner, lease_ms, now, claims, count, err) && tx_commit(STEAL(tx), err));
 }
 
-static bool is_ours(const struct inbox_claim *claim, int64_t changed, struct error **err)
-{
-    return changed == 1 ||
-           error_set(err, ERROR_CONFLICT, "inbox row %lld is another worker's now", (long long)claim->id);
-}
+static const char another_has_it[] = "a payload of the inbox is another worker's now";
 
 bool inbox_renew(struct tx *tx, const struct inbox_claim *claim, int64_t lease_until, struct error **err)
 {
-    int64_t changed = 0;
-    return tx_exec_count(
-               tx, &inbox_renew_sql,
-               VALUES(V_INT(claim->id), V_TEXT(claim->owner), V_INT(claim->fence), V_INT(lease_until)),
-               &changed, err) &&
-           is_ours(claim, changed, err);
+    return tx_post(tx, &inbox_renew_sql,
+                   VALUES(V_INT(claim->id), V_TEXT(claim->owner), V_INT(claim->fence), V_INT(lease_until)),
+                   another_has_it, err);
 }
 
 bool inbox_finish(struct tx *tx, const struct inbox_claim *claim, struct error **err)
 {
-    int64_t released = 0, deleted = 0;
-    if (!tx_exec_count(tx, &inbox_release_sql,
-                       VALUES(V_INT(claim->id), V_TEXT(claim->owner), V_INT(claim->fence)), &released, err) ||
-        (released == 1 && !tx_exec_count(tx, &inbox_delete_sql, VALUES(V_INT(claim->id)), &deleted, err)))
-        return false;
-    return is_ours(claim, deleted, err);
+    return tx_post(tx, &inbox_release_sql,
+                   VALUES(V_INT(claim->id), V_TEXT(claim->owner), V_INT(claim->fence)), another_has_it,
+                   err) &&
+           tx_post(tx, &inbox_delete_sql, VALUES(V_INT(claim->id)), another_has_it, err);
 }
 
 bool inbox_free(struct tx *tx, const struct inbox_claim *claim, struct error **err)

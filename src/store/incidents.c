@@ -82,7 +82,7 @@ bool incident_find_by_key(struct tx *tx, struct arena *arena, const char *key, i
 
 bool incident_add_key(struct tx *tx, const char *incident_id, const char *key, int64_t at, struct error **err)
 {
-    return tx_exec(tx, &incident_add_key_sql, VALUES(V_TEXT(incident_id), V_TEXT(key), V_INT(at)), err);
+    return tx_post(tx, &incident_add_key_sql, VALUES(V_TEXT(incident_id), V_TEXT(key), V_INT(at)), NULL, err);
 }
 
 static struct value id_or_null(const char *id)
@@ -92,7 +92,7 @@ static struct value id_or_null(const char *id)
 
 bool incident_insert(struct tx *tx, const struct incident *i, struct error **err)
 {
-    return tx_exec(tx, &incident_insert_sql,
+    return tx_post(tx, &incident_insert_sql,
                    VALUES(V_TEXT(i->id), V_TEXT(incident_status_names[i->status]), V_TEXT(i->target_key),
                           V_STR(i->target.cluster), V_STR(i->target.namespace), V_STR(i->target.kind),
                           V_STR(i->target.name), V_STR(i->node), V_TEXT(i->rule), V_STR(i->title),
@@ -100,28 +100,28 @@ bool incident_insert(struct tx *tx, const struct incident *i, struct error **err
                           id_or_null(i->parent_id), V_INT(i->alerts), V_INT(i->firing), V_BOOL(i->flapping),
                           V_STR(i->work), V_INT(i->opened_at), V_INT(i->updated_at), V_TIME(i->resolved_at),
                           V_TEXT(i->trace_id)),
-                   err);
+                   NULL, err);
 }
 
 bool incident_update(struct tx *tx, const struct incident *i, struct error **err)
 {
-    return tx_exec(tx, &incident_update_sql,
+    return tx_post(tx, &incident_update_sql,
                    VALUES(V_TEXT(i->id), V_TEXT(incident_status_names[i->status]), V_STR(i->node),
                           V_STR(i->title), V_STR(i->severity), V_INT(i->severity_rank),
                           id_or_null(i->root_alert_id), id_or_null(i->parent_id), V_INT(i->alerts),
                           V_INT(i->firing), V_BOOL(i->flapping), V_STR(i->work), V_INT(i->updated_at),
                           V_TIME(i->resolved_at), V_TEXT(i->rule)),
-                   err);
+                   NULL, err);
 }
 
 bool incident_adopt(struct tx *tx, struct str node, const char *parent_id, int64_t since, struct error **err)
 {
-    return tx_exec(tx, &incident_adopt_sql, VALUES(V_STR(node), V_TEXT(parent_id), V_INT(since)), err);
+    return tx_post(tx, &incident_adopt_sql, VALUES(V_STR(node), V_TEXT(parent_id), V_INT(since)), NULL, err);
 }
 
 bool incident_set_work(struct tx *tx, const char *id, const char *work, struct error **err)
 {
-    return tx_exec(tx, &incident_set_work_sql, VALUES(V_TEXT(id), V_TEXT(work)), err);
+    return tx_post(tx, &incident_set_work_sql, VALUES(V_TEXT(id), V_TEXT(work)), NULL, err);
 }
 
 bool incident_list(struct tx *tx, struct arena *arena, const struct incident_query *query,

@@ -6,11 +6,11 @@
 bool job_request(struct tx *tx, const struct job_request *request, struct error **err)
 {
     int64_t now = clock_utc_ms(), due_at = request->due_at ? request->due_at : now;
-    return tx_exec(tx, &job_request_sql,
+    return tx_post(tx, &job_request_sql,
                    VALUES(V_TEXT(request->kind), V_TEXT(request->subject),
                           V_INT(inbox_rank_ms(request->severity, due_at)), V_INT(due_at),
                           V_TEXT(request->payload), V_TEXT(request->trace_id), V_INT(now)),
-                   err);
+                   NULL, err);
 }
 
 static void read_job(struct rows *rows, struct arena *arena, const char *kind, const char *owner,

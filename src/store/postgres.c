@@ -187,7 +187,8 @@ static struct pg_connection *take(struct pg_store *store, struct error **err)
 /* One that broke is closed, and so are the idle ones: they are of the same server, and know nothing of its end yet. */
 static void give(struct pg_store *store, struct pg_connection *connection)
 {
-    bool broken = PQstatus(connection->pg) != CONNECTION_OK;
+    bool broken =
+        PQstatus(connection->pg) != CONNECTION_OK || PQpipelineStatus(connection->pg) != PQ_PIPELINE_OFF;
     struct pg_connection *closing = NULL;
     pthread_mutex_lock(&store->lock);
     connection->next = store->idle;
@@ -248,8 +249,8 @@ static bool pg_commit(struct tx *base, struct error **err)
     struct pg_tx *tx = (struct pg_tx *)base;
     AUTO(error) struct error *error = NULL;
     PGconn *pg = tx->connection->pg;
-    bool ok = !tx->broken && pg_run(pg, "COMMIT", &error);
-    if (tx->broken)
+    bool was_broken = tx->broken, ok = !was_broken && pg_commit_posted(tx, &error);
+    if (was_broken)
         error_set(&error, ERROR_INTERNAL, "a statement of this transaction has failed");
     if (!ok && PQstatus(pg) == CONNECTION_OK)
         pg_run(pg, "ROLLBACK", NULL);
@@ -264,6 +265,7 @@ static bool pg_commit(struct tx *base, struct error **err)
 static void pg_abort(struct tx *base)
 {
     struct pg_tx *tx = (struct pg_tx *)base;
+    pg_settle(tx, NULL);
     if (tx->begun && PQstatus(tx->connection->pg) == CONNECTION_OK)
         pg_run(tx->connection->pg, "ROLLBACK", NULL);
     end(tx);
@@ -369,6 +371,7 @@ const struct backend postgres_backend = {
     .abort = pg_abort,
     .lease_now_ms = pg_lease_now_ms,
     .query = pg_query,
+    .post = pg_post,
     .next = pg_next,
     .close_rows = pg_close_rows,
     .changed = pg_changed,

@@ -10,7 +10,7 @@
 
 #include "store/store_internal.h"
 
-enum { PREPARED_BUCKETS = 256 };
+enum { PREPARED_BUCKETS = 256, POSTED_MAX = 64 };
 
 struct pg_connection { /* one thread's at a time */
     PGconn *pg;
@@ -41,13 +41,21 @@ struct pg_store {
 struct pg_tx {
     struct tx base;
     struct pg_connection *connection;
-    bool begun;  /* BEGIN is sent with the first statement */
-    bool broken; /* a statement failed: only an abort is left */
+    bool begun;                          /* BEGIN is sent with the first statement */
+    bool broken;                         /* a statement failed: only an abort is left */
+    const char *or_conflict[POSTED_MAX]; /* of the statements whose answers have not been read */
+    size_t posted;
 };
 
 /* postgres_query.c */
 bool pg_fail(PGconn *pg, const PGresult *result, struct error **err);
 bool pg_run(PGconn *pg, const char *sql, struct error **err);
+/* With what was posted before it: in the same round trip. */
+bool pg_commit_posted(struct pg_tx *tx, struct error **err);
+/* Read the answers to what was posted. False: one of them failed, and the transaction is broken. */
+bool pg_settle(struct pg_tx *tx, struct error **err);
+bool pg_post(struct tx *tx, struct str sql, struct values values, const char *or_conflict,
+             struct error **err);
 bool pg_ensure_begun(struct pg_tx *tx, struct error **err);
 void pg_forget_statements(struct pg_connection *connection);
 

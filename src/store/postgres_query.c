@@ -1,4 +1,7 @@
-/* One PostgreSQL connection: statements prepared once, values in as text, rows out, SQLSTATEs into our codes. */
+/* One PostgreSQL connection: statements prepared once, values in as text, rows out, SQLSTATEs into our codes.
+ *
+ * What is posted goes out in libpq's pipeline mode and is answered with the next statement that somebody waits for, so
+ * that a transaction of many small writes is a few round trips. The mode is on only while answers are owed. */
 #include "store/postgres_internal.h"
 
 #include <stdio.h>
@@ -89,12 +92,22 @@ void pg_forget_statements(struct pg_connection *connection)
     }
 }
 
-static const char *prepare(struct pg_connection *connection, struct str sql, struct error **err)
+static struct prepared **bucket_of(struct pg_connection *connection, struct str sql)
 {
-    struct prepared **bucket = &connection->prepared[((uintptr_t)sql.ptr >> 4) % PREPARED_BUCKETS];
-    for (struct prepared *p = *bucket; p; p = p->next)
+    return &connection->prepared[((uintptr_t)sql.ptr >> 4) % PREPARED_BUCKETS];
+}
+
+static const char *find_prepared(struct pg_connection *connection, struct str sql)
+{
+    for (struct prepared *p = *bucket_of(connection, sql); p; p = p->next)
         if (p->key == sql.ptr)
             return p->name;
+    return NULL;
+}
+
+static const char *prepare(struct pg_connection *connection, struct str sql, struct error **err)
+{
+    struct prepared **bucket = bucket_of(connection, sql);
     struct prepared *prepared = xcalloc(1, sizeof *prepared);
     snprintf(prepared->name, sizeof prepared->name, "s%u", connection->prepared_count++);
     AUTO(text) char *text = xstrndup(sql.ptr, sql.len);
@@ -144,41 +157,169 @@ static void add_argument(struct arguments *arguments, const struct value *value)
     }
 }
 
-static PGresult *execute(struct pg_connection *connection, struct str sql, const char *name,
-                         struct values values)
+static bool send(struct pg_connection *connection, struct str sql, const char *name, struct values values)
 {
     struct arguments arguments = { .count = 0 };
-    PGresult *result;
+    bool sent;
     for (size_t i = 0; i < values.count && i < VALUES_MAX; i++)
         add_argument(&arguments, &values.items[i]);
     if (name) {
-        result = PQexecPrepared(connection->pg, name, (int)arguments.count, arguments.texts, NULL, NULL, 0);
+        sent =
+            PQsendQueryPrepared(connection->pg, name, (int)arguments.count, arguments.texts, NULL, NULL, 0);
     } else {
         AUTO(text) char *text = xstrndup(sql.ptr, sql.len);
-        result =
-            PQexecParams(connection->pg, text, (int)arguments.count, NULL, arguments.texts, NULL, NULL, 0);
+        sent = PQsendQueryParams(connection->pg, text, (int)arguments.count, NULL, arguments.texts, NULL,
+                                 NULL, 0);
     }
     for (size_t i = 0; i < arguments.count; i++)
         free(arguments.copies[i]);
-    return result;
+    return sent;
+}
+
+/* ---- what was posted */
+
+static void check_posted(struct pg_tx *tx, size_t at, const PGresult *result, struct error **first)
+{
+    const char *or_conflict = tx->or_conflict[at];
+    if (*first || PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
+        return;
+    if (!is_good(result))
+        pg_fail(tx->connection->pg, result, first);
+    else if (or_conflict && strcmp(PQcmdTuples((PGresult *)result), "1") != 0)
+        error_set(first, ERROR_CONFLICT, "%s", or_conflict);
+}
+
+/* Answers in their order, each followed by a NULL, and the pipeline's end. Two NULLs: the connection is gone. `last` (may
+ * be NULL) gets the answer to the statement that was sent after the posted ones. */
+static bool read_answers(struct pg_tx *tx, PGresult **last, struct error **first)
+{
+    PGconn *pg = tx->connection->pg;
+    size_t at = 0;
+    for (int nulls = 0; nulls < 2;) {
+        PGresult *result = PQgetResult(pg);
+        nulls = result ? 0 : nulls + 1;
+        bool ended = result && PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+        if (result && !ended && at < tx->posted)
+            check_posted(tx, at, result, first);
+        if (result && !ended && at++ == tx->posted && last)
+            *last = STEAL(result);
+        PQclear(result);
+        if (ended)
+            return true;
+    }
+    return false;
+}
+
+static bool end_pipeline(struct pg_tx *tx, PGresult **last, struct error **err)
+{
+    PGconn *pg = tx->connection->pg;
+    AUTO(error) struct error *first = NULL;
+    bool ended = PQpipelineSync(pg) && read_answers(tx, last, &first) && PQexitPipelineMode(pg);
+    tx->posted = 0;
+    if (!ended && !first)
+        pg_fail(pg, NULL, &first);
+    if (!first)
+        return true;
+    tx->broken = true;
+    if (last)
+        PQclear(STEAL(*last));
+    error_move(err, &first);
+    return false;
+}
+
+bool pg_settle(struct pg_tx *tx, struct error **err)
+{
+    return tx->posted == 0 || end_pipeline(tx, NULL, err);
+}
+
+/* Behind a statement that fails nothing is done until the pipeline's end, so COMMIT is not either. One that touched no
+ * row has not failed as the server sees it: such are looked at first. */
+bool pg_commit_posted(struct pg_tx *tx, struct error **err)
+{
+    PGresult *result = NULL;
+    bool conditional = false;
+    for (size_t i = 0; i < tx->posted; i++)
+        conditional = conditional || tx->or_conflict[i];
+    if (conditional && !pg_settle(tx, err))
+        return false;
+    if (!tx->posted)
+        return pg_run(tx->connection->pg, "COMMIT", err);
+    send(tx->connection, STR("COMMIT"), NULL, NO_VALUES);
+    if (!end_pipeline(tx, &result, err))
+        return false;
+    bool ok = is_good(result) || pg_fail(tx->connection->pg, result, err);
+    PQclear(result);
+    return ok;
+}
+
+static bool check_usable(const struct pg_tx *tx, struct error **err)
+{
+    return !tx->broken ||
+           error_set(err, ERROR_INTERNAL, "a statement of this transaction has failed: abort it");
+}
+
+/* The statement's name. To prepare one that is new, the pipeline has to end. */
+static const char *prepared_name(struct pg_tx *tx, struct str sql, struct error **err)
+{
+    const char *name = find_prepared(tx->connection, sql);
+    if (name)
+        return name;
+    name = pg_settle(tx, err) ? prepare(tx->connection, sql, err) : NULL;
+    tx->broken = tx->broken || !name;
+    return name;
+}
+
+bool pg_post(struct tx *base, struct str sql, struct values values, const char *or_conflict,
+             struct error **err)
+{
+    struct pg_tx *tx = (struct pg_tx *)base;
+    const char *name = check_usable(tx, err) ? prepared_name(tx, sql, err) : NULL;
+    if (!name)
+        return false;
+    if ((!tx->posted && !PQenterPipelineMode(tx->connection->pg)) ||
+        !send(tx->connection, sql, name, values)) {
+        tx->broken = true;
+        return pg_fail(tx->connection->pg, NULL, err);
+    }
+    tx->or_conflict[tx->posted++] = or_conflict;
+    return tx->posted < POSTED_MAX || pg_settle(tx, err);
+}
+
+/* ---- what is waited for */
+
+static PGresult *execute(struct pg_tx *tx, struct str sql, const char *name, struct values values,
+                         struct error **err)
+{
+    PGconn *pg = tx->connection->pg;
+    PGresult *result = NULL, *more;
+    bool sent = send(tx->connection, sql, name, values);
+    if (tx->posted) {
+        if (!end_pipeline(tx, &result, err))
+            return NULL;
+    } else if (sent) {
+        result = PQgetResult(pg);
+        while ((more = PQgetResult(pg)))
+            PQclear(more);
+    }
+    if (is_good(result))
+        return result;
+    pg_fail(pg, result, err);
+    PQclear(result);
+    return NULL;
 }
 
 struct rows *pg_query(struct tx *base, struct str sql, bool lasting, struct values values, struct error **err)
 {
     struct pg_tx *tx = (struct pg_tx *)base;
     const char *name = NULL;
-    if (tx->broken) {
-        error_set(err, ERROR_INTERNAL, "a statement of this transaction has failed: abort it");
+    if (!check_usable(tx, err))
         return NULL;
-    }
-    if (!pg_ensure_begun(tx, err) || (lasting && !(name = prepare(tx->connection, sql, err)))) {
+    if (!pg_ensure_begun(tx, err) || (lasting && !(name = prepared_name(tx, sql, err)))) {
         tx->broken = true;
         return NULL;
     }
-    PGresult *result = execute(tx->connection, sql, name, values);
-    if (!is_good(result)) {
-        pg_fail(tx->connection->pg, result, err);
-        PQclear(result);
+    PGresult *result = execute(tx, sql, name, values, err);
+    if (!result) {
         tx->broken = true;
         return NULL;
     }
@@ -212,7 +353,8 @@ bool pg_script(struct tx *base, struct str sql, struct error **err)
 {
     struct pg_tx *tx = (struct pg_tx *)base;
     AUTO(text) char *text = xstrndup(sql.ptr, sql.len);
-    bool ok = !tx->broken && pg_ensure_begun(tx, err) && pg_run(tx->connection->pg, text, err);
+    bool ok = !tx->broken && pg_settle(tx, err) && pg_ensure_begun(tx, err) &&
+              pg_run(tx->connection->pg, text, err);
     tx->broken = tx->broken || !ok;
     return ok;
 }

@@ -178,6 +178,16 @@ bool tx_exec(struct tx *tx, const struct str *sql, struct values values, struct 
     return tx_exec_count(tx, sql, values, NULL, err);
 }
 
+bool tx_post(struct tx *tx, const struct str *sql, struct values values, const char *or_conflict,
+             struct error **err)
+{
+    int64_t changed = 0;
+    if (tx->store->backend->post)
+        return tx->store->backend->post(tx, *sql, values, or_conflict, err);
+    return tx_exec_count(tx, sql, values, &changed, err) &&
+           (!or_conflict || changed == 1 || error_set(err, ERROR_CONFLICT, "%s", or_conflict));
+}
+
 bool tx_exec_script(struct tx *tx, struct str sql, struct error **err)
 {
     return tx->store->backend->script(tx, sql, err);

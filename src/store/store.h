@@ -139,6 +139,11 @@ struct str rows_keep(const struct rows *rows, int column, struct arena *arena); 
 bool tx_exec(struct tx *tx, const struct str *sql, struct values values, struct error **err);
 bool tx_exec_count(struct tx *tx, const struct str *sql, struct values values, int64_t *changed,
                    struct error **err);
+/* Like tx_exec(), for a statement whose outcome nobody waits for: on PostgreSQL it travels with the next one that is
+ * waited for, and its failure is told by that one, or by tx_commit(). `or_conflict` (NULL, or a text that lives as long as
+ * the process): it must touch one row, else ERROR_CONFLICT says so. */
+bool tx_post(struct tx *tx, const struct str *sql, struct values values, const char *or_conflict,
+             struct error **err);
 bool tx_exec_script(struct tx *tx, struct str sql,
                     struct error **err); /* several statements, no parameters */
 

@@ -19,6 +19,9 @@ struct backend {
     /* `lasting`: the text lives as long as the process, so its preparation may be kept. */
     struct rows *(*query)(struct tx *tx, struct str sql, bool lasting, struct values values,
                           struct error **err);
+    /* tx_post() of a text that lives as long as the process; NULL: it is executed at once. */
+    bool (*post)(struct tx *tx, struct str sql, struct values values, const char *or_conflict,
+                 struct error **err);
     bool (*next)(struct rows *rows, bool *more, struct error **err);
     void (*close_rows)(struct rows *rows);
     int64_t (*changed)(const struct rows *rows);

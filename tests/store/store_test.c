@@ -1,6 +1,7 @@
 #include "tests/test.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "store/settings.h"
 #include "tests/store/fixture.h"
@@ -98,6 +99,67 @@ struct counter {
 };
 
 /* Half of the transactions are undone: their neighbours in the group are not. */
+static bool post(struct tx *tx, int name, const char *value, struct error **err)
+{
+    static const struct str sql = STR("INSERT INTO settings (name, value, updated_at) VALUES ($1, $2, 0)");
+    char text[16];
+    snprintf(text, sizeof text, "p%d", name);
+    return tx_post(tx, &sql, VALUES(V_TEXT(text), V_TEXT(value)), NULL, err);
+}
+
+static int64_t count(struct tx *tx, struct error **err)
+{
+    int64_t n = -1;
+    assert_ok(
+        tx_query_int(tx, SQL("SELECT count(*) FROM settings WHERE name LIKE 'p%'"), NO_VALUES, &n, NULL, err),
+        *err);
+    return n;
+}
+
+static void what_is_posted_is_seen_by_what_follows(void **state)
+{
+    enum { MANY = 200 }; /* more than are kept unanswered */
+    struct fixture *f = *state;
+    AUTO(tx) struct tx *tx = tx_begin(f->store, TX_WRITE, &f->err);
+    for (int i = 0; i < MANY; i++) {
+        assert_ok(post(tx, i, "x", &f->err), f->err);
+        if (i == 0 || i == 70)
+            assert_int_equal(count(tx, &f->err), i + 1);
+    }
+    assert_ok(tx_exec_script(tx, STR("UPDATE settings SET value = 'y'"), &f->err), f->err);
+    assert_ok(post(tx, MANY, "z", &f->err), f->err); /* nothing but the commit comes after it */
+    assert_ok(tx_commit(STEAL(tx), &f->err), f->err);
+    tx = tx_begin(f->store, TX_WRITE, &f->err);
+    assert_int_equal(count(tx, &f->err), MANY + 1);
+    assert_ok(post(tx, MANY + 1, "x", &f->err), f->err); /* and forgotten */
+    tx_abort(STEAL(tx));
+    tx = tx_begin(f->store, TX_READ, &f->err);
+    assert_int_equal(count(tx, &f->err), MANY + 1);
+}
+
+/* With the statement itself, with a later one, or with the commit: the transaction does not get past it. */
+static void failure_of_what_is_posted_undoes_its_transaction(void **state)
+{
+    static const struct str touch = STR("UPDATE settings SET value = 'y' WHERE name = $1");
+    struct fixture *f = *state;
+    for (int with_query = 0; with_query < 2; with_query++) {
+        AUTO(tx) struct tx *tx = tx_begin(f->store, TX_WRITE, &f->err);
+        int64_t n;
+        bool ok = post(tx, 1, "x", &f->err) && post(tx, 1, "again", &f->err) && post(tx, 2, "x", &f->err) &&
+                  (!with_query || tx_query_int(tx, SQL("SELECT 1"), NO_VALUES, &n, NULL, &f->err)) &&
+                  tx_commit(STEAL(tx), &f->err);
+        assert_fails(ok, f->err, ERROR_EXISTS, "");
+    }
+    AUTO(tx) struct tx *tx = tx_begin(f->store, TX_WRITE, &f->err);
+    bool ok = post(tx, 3, "x", &f->err) && tx_post(tx, &touch, VALUES(V_TEXT("p3")), "p3 is gone", &f->err) &&
+              tx_post(tx, &touch, VALUES(V_TEXT("nobody")), "nobody is gone", &f->err) &&
+              tx_commit(STEAL(tx), &f->err);
+    assert_fails(ok, f->err, ERROR_CONFLICT, "nobody is gone");
+    tx_abort(STEAL(tx));
+    tx = tx_begin(f->store, TX_READ, &f->err);
+    assert_int_equal(count(tx, &f->err), 0);
+}
+
 static void *count_up(void *context)
 {
     struct counter *c = context;
@@ -150,6 +212,8 @@ int main(void)
         TEST(what_is_committed_stays_and_what_is_not_is_undone),
         TEST(a_reader_sees_one_moment),
         TEST(errors_name_what_is_wrong_and_leave_the_store_usable),
+        TEST(what_is_posted_is_seen_by_what_follows),
+        TEST(failure_of_what_is_posted_undoes_its_transaction),
         TEST(transactions_that_share_a_commit_are_undone_alone),
         TEST(a_schema_from_the_future_or_another_past_is_refused),
     };
