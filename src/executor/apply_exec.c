@@ -2,10 +2,15 @@
  * middle ends as unknown. */
 #include "executor/executor_internal.h"
 
-static bool is_missing_tool(const struct k8s_exec_result *result, const char *message)
+/* There is no shell between us and the program: these are the container runtime's, not the program's. */
+static bool is_missing_code(int exit_code)
 {
-    return (result->ended && (result->exit_code == 126 || result->exit_code == 127)) ||
-           strstr(message, "executable file not found") || strstr(message, "no such file or directory");
+    return exit_code == 126 || exit_code == 127;
+}
+
+static bool is_missing_message(const char *message)
+{
+    return strstr(message, "executable file not found") || strstr(message, "no such file or directory");
 }
 
 static const char *excerpt(struct run *run, const struct strbuf *output)
@@ -15,16 +20,23 @@ static const char *excerpt(struct run *run, const struct strbuf *output)
     return arena_text(run->arena, str_trim(strbuf_str(&out)));
 }
 
-static bool judge_exit(struct run *run, struct step *step, const struct k8s_exec_result *result,
+/* Nothing ran, so nothing that was not changed before has been changed now. */
+static bool fail_missing(struct run *run, const struct step *step, bool wrote, struct error **err)
+{
+    run->wrote = wrote;
+    return error_set(err, ERROR_UNSUPPORTED, "%s is not in container %s of pod %s/%s", step->command[0],
+                     step->container, step->namespace, step->name);
+}
+
+static bool judge_exit(struct run *run, struct step *step, const struct k8s_exec_result *result, bool wrote,
                        struct error **err)
 {
     const char *errors = excerpt(run, &result->err);
     step->note = excerpt(run, &result->out);
     if (result->exit_code == 0)
         return true;
-    if (is_missing_tool(result, errors))
-        return error_set(err, ERROR_UNSUPPORTED, "%s is not in container %s of pod %s/%s", step->command[0],
-                         step->container, step->namespace, step->name);
+    if (is_missing_code(result->exit_code))
+        return fail_missing(run, step, wrote, err);
     return error_set(err, ERROR_INTERNAL, "%s in pod %s/%s ended with exit code %d: %.500s", step->command[0],
                      step->namespace, step->name, result->exit_code, errors[0] ? errors : step->note);
 }
@@ -57,13 +69,10 @@ bool apply_exec(struct run *run, struct step *step, struct error **err)
                                 .deadline_ms = step->wait_ms ? step->wait_ms : 60 * 1000 };
     if (k8s_exec(run->k8s, &pod, &options, &result, &why)) {
         step->state = STEP_DONE;
-        return judge_exit(run, step, &result, err);
+        return judge_exit(run, step, &result, wrote, err);
     }
-    if (is_missing_tool(&result, error_message(why))) {
-        run->wrote = wrote; /* nothing ran */
-        return error_set(err, ERROR_UNSUPPORTED, "%s is not in container %s of pod %s/%s", step->command[0],
-                         step->container, step->namespace, step->name);
-    }
+    if (!result.started && is_missing_message(error_message(why)))
+        return fail_missing(run, step, wrote, err);
     run->unknown = result.started;
     error_move(err, &why);
     return false;

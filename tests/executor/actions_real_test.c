@@ -172,6 +172,8 @@ static const struct action_case cases[] = {
       .ends = EXECUTION_UNSUPPORTED, .late = true, .reason = "kill is not in container node" },
     { ACTION_CREATE_HEAP_DUMP, "Pod", "exec", "heap-0", "{\"container\":\"other\"}",
       .ends = EXECUTION_UNSUPPORTED, .reason = "runtime" },
+    { ACTION_CREATE_HEAP_DUMP, "Pod", "exec", "heap-0", "{\"container\":\"other\",\"runtime\":\"python\"}",
+      .ends = EXECUTION_UNSUPPORTED, .late = true, .reason = "py-spy is not in container other" },
     { ACTION_OPTIMIZE_RESOURCES, "Deployment", "shop", "search", "{}",
       .look =
           "k get deploy -n shop search -o jsonpath={.spec.template.spec.containers[0].resources.requests.memory}",
@@ -185,6 +187,8 @@ static const struct action_case cases[] = {
       .look = "k get pod -n shop NAME --ignore-not-found -o jsonpath={.metadata.name}; "
               "k get nodes -o jsonpath={.items[*].spec.unschedulable}",
       .after = NO_VALUE },
+    { ACTION_DRAIN_NODE, "Node", NULL, "exec-node", "{}", .ends = EXECUTION_REFUSED,
+      .reason = "exec/crasher on it has no controller" },
     /* No pod of checkout, whose budget allows nothing; those of api leave one after the other. */
     { ACTION_DRAIN_NODE, "Node", NULL,
       "$(k get pod -n shop -l app=checkout -o jsonpath='{.items[*].spec.nodeName}' | "
@@ -293,7 +297,7 @@ static bool try_once(struct arena *arena, const struct action_case *c, const cha
 {
     AUTO(text) char *version = settled(c, name);
     AUTO(text) char *before = look(c, name);
-    free(ground_writes());
+    ground_forget_writes();
     struct execution row = execute(arena, c, name, EXECUTOR_SERVER, NULL, NULL);
     AUTO(text) char *after = version_of(c, name);
     if (strcmp(version, after) && !last)
@@ -346,7 +350,7 @@ static void repeat_it(struct arena *arena, const struct action_case *c, const ch
                       const char *id)
 {
     bool again = false;
-    free(ground_writes());
+    ground_forget_writes();
     struct execution row = execute(arena, c, name, EXECUTOR_REAL, key, &again);
     AUTO(text) char *writes = ground_writes(), *execs = ground_execs();
     expect(again && !strcmp(row.id, id), c, "same key", "it is another execution");

@@ -31,15 +31,27 @@ char *kubectl(const char *format, ...)
     return out;
 }
 
+static long audit_size(void)
+{
+    struct stat file;
+    AUTO(text) char *path = xasprintf("%s/audit.log", cluster_folder());
+    assert_int_equal(stat(path, &file), 0);
+    return (long)file.st_size;
+}
+
+void ground_forget_writes(void)
+{
+    audit_seen = audit_size();
+}
+
 char *ground_writes(void)
 {
-    char *size = shell("stat -c %%s %s/audit.log", cluster_folder());
-    char *writes = shell("mkdir -p %s/writes; tail -c +%ld %s/audit.log | head -c %ld | grep '\"executor\"' "
-                         "> %s/writes/audit.log; %s/cluster/cluster.sh writes executor %s/writes",
-                         folder, audit_seen + 1, cluster_folder(), atol(size) - audit_seen, folder,
-                         TESTS_FOLDER, folder);
-    audit_seen = atol(size);
-    free(size);
+    long size = audit_size();
+    char *writes =
+        shell("mkdir -p %s/writes; tail -c +%ld %s/audit.log | head -c %ld | grep '\"executor\"' "
+              "> %s/writes/audit.log; %s/cluster/cluster.sh writes executor %s/writes",
+              folder, audit_seen + 1, cluster_folder(), size - audit_seen, folder, TESTS_FOLDER, folder);
+    audit_seen = size;
     return writes;
 }
 
@@ -69,8 +81,9 @@ struct executor *ground_executor(void)
 static void start_kubelet(void)
 {
     free(shell("mkdir -p %s/programs && for name in jcmd vacuumdb pg_amcheck redis-cli find; do "
-               "cp " HERE "/programs/record %s/programs/$name; done; touch %s/programs/calls",
-               folder, folder, folder));
+               "cp " HERE "/programs/record %s/programs/$name; done; touch %s/programs/calls; "
+               "cp " HERE "/programs/missing %s/programs/py-spy",
+               folder, folder, folder, folder));
     AUTO(text)
     char *port = shell("python3 -c 'import socket; s = socket.socket(); s.bind((\"127.0.0.1\", 0)); "
                        "print(s.getsockname()[1])'");

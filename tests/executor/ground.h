@@ -17,6 +17,7 @@ void ground_allow(enum action action);
 __attribute__((format(printf, 1, 2))) char *kubectl(const char *format, ...);
 /* What the executor's user has changed since the last call, a line each; "" for nothing. The caller frees. */
 char *ground_writes(void);
+void ground_forget_writes(void); /* those until now are not told */
 /* The commands that the stand-in of the kubelet has run since the last call, a line each. The caller frees. */
 char *ground_execs(void);
 
