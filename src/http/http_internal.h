@@ -51,6 +51,7 @@ struct http_connection {
     } state;
     int64_t deadline_ms; /* of the state; 0: none. Guarded, as state is, by connections_lock */
     bool cut;
+    bool nudged; /* its client will send no more, and libmicrohttpd has been told again */
     char client[HTTP_ADDRESS_MAX];
     bool is_loopback;
     unsigned char address[16]; /* IPv6, or IPv4 as ::ffff:a.b.c.d */

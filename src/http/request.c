@@ -300,14 +300,24 @@ enum MHD_Result request_handle(void *listening, struct MHD_Connection *mhd, cons
     return answer(request);
 }
 
+/* libmicrohttpd has answered by itself: the header was malformed, or over its limit while it came. */
+static void count_unread(struct http_request *request, struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+    if (info && info->http_status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE)
+        atomic_fetch_add(&request->server->refused_size, 1);
+}
+
 void request_completed(void *server_, struct MHD_Connection *mhd, void **own,
                        enum MHD_RequestTerminationCode code)
 {
     struct http_server *server = server_;
     struct http_request *request = *own;
-    (void)mhd, (void)code;
+    (void)code;
     if (!request)
         return;
+    if (!request->judged)
+        count_unread(request, mhd);
     *own = NULL;
     if (request->stream)
         stream_lost(request->stream);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -186,6 +187,23 @@ static void cut_late(struct http_server *server, int64_t now)
     pthread_mutex_unlock(&server->connections_lock);
 }
 
+/* The end of a client that came together with its last bytes is an event that libmicrohttpd (0.9.75, epoll) can miss: half a
+ * request would then keep its connection, and a stop, waiting until its deadline. To close the direction that is closed
+ * already makes it an event once more, and takes nothing from a request that is whole. */
+static void nudge_ended(struct http_server *server)
+{
+    pthread_mutex_lock(&server->connections_lock);
+    for (struct http_connection *connection = server->connections; connection;
+         connection = connection->next) {
+        struct pollfd end = { .fd = connection->fd, .events = POLLRDHUP };
+        if (connection->nudged || connection->state > CONNECTION_BODY || poll(&end, 1, 0) != 1)
+            continue;
+        connection->nudged = true;
+        shutdown(connection->fd, SHUT_RD);
+    }
+    pthread_mutex_unlock(&server->connections_lock);
+}
+
 static bool reaper_sleep(struct http_server *server)
 {
     struct timespec until;
@@ -219,6 +237,7 @@ static void *reap(void *server_)
     while (reaper_sleep(server)) {
         int64_t now = clock_mono_ms();
         cut_late(server, now);
+        nudge_ended(server);
         stream_ping_all(server);
         if (now - looked_ms < TLS_LOOK_MS)
             continue;

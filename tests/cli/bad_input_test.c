@@ -1,25 +1,12 @@
 /* What strangers may send to the whole program: each thing gets a clear answer, and afterwards everything works as before. */
-#include "tests/cli/served.h"
-
-#include <netinet/in.h>
+#include "tests/cli/caller.h"
 
 #define MIB (1024 * 1024)
-
-static const char good[] =
-    "{\"version\":\"4\",\"status\":\"firing\",\"receiver\":\"r\",\"groupLabels\":{},\"alerts\":[{\"status\":\"firing\","
-    "\"labels\":{\"alertname\":\"DiskFull\",\"severity\":\"critical\",\"namespace\":\"shop\",\"pod\":\"web-1\"},"
-    "\"annotations\":{},\"startsAt\":\"2026-11-21T10:00:00Z\",\"endsAt\":\"0001-01-01T00:00:00Z\"}]}";
 
 static int start(void **state)
 {
     *state = served_new("intake: { inbox_limit: 100000 }\n");
     return 0;
-}
-
-static long post(const struct served *s, struct str body, struct strbuf *answer)
-{
-    struct http_call call = { .method = "POST", .body = body, .timeout_ms = 60 * 1000 };
-    return ask(s->webhook, &call, "/alerts", answer);
 }
 
 static void is_refused(const struct served *s, struct str body, long status, const char *text)
@@ -28,51 +15,6 @@ static void is_refused(const struct served *s, struct str body, long status, con
     long got = post(s, body, &answer);
     if (got != status || !strstr(answer.ptr ? answer.ptr : "", text))
         fail_msg("got %ld, expected %ld with \"%s\": %s", got, status, text, answer.ptr ? answer.ptr : "");
-}
-
-static void works_as_before(const struct served *s)
-{
-    assert_int_equal(post(s, str_of(good), NULL), 200);
-    assert_int_equal(ask(s->webhook, NULL, "/ready", NULL), 200);
-}
-
-static double metric(const struct served *s, const char *name)
-{
-    AUTO(strbuf) struct strbuf body = { 0 };
-    AUTO(text) char *line = xasprintf("\n%s ", name);
-    assert_int_equal(ask(s->metrics, NULL, "/metrics", &body), 200);
-    const char *at = strstr(body.ptr, line);
-    return at ? strtod(at + strlen(line), NULL) : -1;
-}
-
-static int dial(const struct served *s)
-{
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)s->webhook) };
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval limit = { 60, 0 };
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    return fd;
-}
-
-static bool send_all(int fd, const char *bytes, size_t len)
-{
-    while (len) {
-        ssize_t sent = send(fd, bytes, len, MSG_NOSIGNAL);
-        if (sent <= 0)
-            return false;
-        bytes += sent;
-        len -= (size_t)sent;
-    }
-    return true;
-}
-
-static int status_of(int fd)
-{
-    char head[256] = "";
-    ssize_t got = recv(fd, head, sizeof head - 1, 0);
-    return got > 12 ? atoi(head + 9) : 0;
 }
 
 static void garbage_is_refused(void **state)
@@ -157,14 +99,10 @@ static void truncated_body_leaves_nothing(void **state)
 {
     const struct served *s = *state;
     AUTO(strbuf) struct strbuf body = { 0 };
-    AUTO(text)
-    char *half = xasprintf(
-        "POST /alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-        sizeof good + 10,
-        "{\"version\":\"4\",\"alerts\":[{\"status\":\"firing\",\"labels\":{\"alertname\":\"Half\"");
+    AUTO(text) char *whole = request_of("Half");
     for (int i = 0; i < 20; i++) {
         int fd = dial(s);
-        assert_true(send_all(fd, half, strlen(half)));
+        assert_true(send_all(fd, whole, strlen(whole) - 10));
         close(fd);
     }
     works_as_before(s);
@@ -175,18 +113,151 @@ static void truncated_body_leaves_nothing(void **state)
 static void client_that_leaves_before_the_answer_harms_nobody(void **state)
 {
     const struct served *s = *state;
-    AUTO(text)
-    char *whole = xasprintf(
-        "POST /alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-        sizeof good - 1, good);
+    double received = metric(s, "alerts_received_total{severity=\"critical\",namespace=\"shop\"}");
+    AUTO(text) char *whole = request_of("Left0");
     for (int i = 0; i < 50; i++) {
         int fd = dial(s);
         struct linger at_once = { 1, 0 };
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         assert_true(send_all(fd, whole, strlen(whole)));
+        if (i % 2)
+            usleep(5 * 1000); /* so that some are read before their sender is gone */
         close(fd);
     }
     works_as_before(s);
+    assert_true(metric(s, "alerts_received_total{severity=\"critical\",namespace=\"shop\"}") > received);
+    wait_for_alerts(s, "Left", 1);
+    for (int i = 0; i < 100 && metric(s, "http_connections_open") > 5; i++)
+        usleep(50 * 1000);
+    assert_true(metric(s, "http_connections_open") <= 5);
+}
+
+/* It has said all it will say, and reads on: the answer is its due. */
+static void half_closed_client_gets_its_answer(void **state)
+{
+    const struct served *s = *state;
+    double before = metric(s, "http_requests_total{route=\"/alerts\",code=\"200\"}");
+    for (int i = 0; i < 20; i++) {
+        AUTO(text) char *name = xasprintf("Halved%d", i), *whole = request_of(name);
+        int fd = dial(s);
+        assert_true(send_all(fd, whole, strlen(whole)));
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        assert_int_equal(status_of(fd), 200);
+        close(fd);
+    }
+    wait_for_alerts(s, "Halved", 20);
+    works_as_before(s);
+    wait_for_metric(s, "http_requests_total{route=\"/alerts\",code=\"200\"}", before + 20);
+}
+
+/* Half closed in the middle of its body, it will never send the rest: cut, and nothing of it stays. */
+static void half_closed_client_with_half_a_body_is_let_go(void **state)
+{
+    const struct served *s = *state;
+    AUTO(text) char *whole = request_of("Unfinished0");
+    AUTO(strbuf) struct strbuf body = { 0 };
+    int fd = dial(s);
+    assert_true(send_all(fd, whole, strlen(whole) - 10));
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    int status = status_of(fd);
+    assert_true(status == 0 || status == 400);
+    close(fd);
+    works_as_before(s);
+    assert_int_equal(ask(s->webhook, NULL, "/api/v1/alerts", &body), 200);
+    assert_null(strstr(body.ptr, "Unfinished"));
+}
+
+static int flood(const struct served *s, int headers)
+{
+    AUTO(strbuf) struct strbuf request = { 0 };
+    strbuf_add_text(&request, "POST /alerts HTTP/1.1\r\nHost: x\r\n");
+    for (int i = 0; i < headers; i++)
+        strbuf_addf(&request, "X-Header-%d: some value or other\r\n", i);
+    strbuf_add_text(&request, "\r\n");
+    int fd = dial(s);
+    send_all(fd, request.ptr, request.len);
+    int status = status_of(fd);
+    close(fd);
+    return status;
+}
+
+static void header_floods_are_cut_and_counted(void **state)
+{
+    const struct served *s = *state;
+    assert_int_equal(flood(s, 1200), 431); /* over max_header_size, and still read whole */
+    wait_for_metric(s, "http_refused_total{reason=\"size\"}", 1);
+    double size = metric(s, "http_refused_total{reason=\"size\"}");
+    int status =
+        flood(s, 200000); /* cut while it is being sent; the answer may be lost with the connection */
+    assert_true(status == 431 || status == 0);
+    wait_for_metric(s, "http_refused_total{reason=\"size\"}", size + 1);
+    works_as_before(s);
+    assert_true(metric(s, "process_resident_memory_bytes") < 100.0 * MIB);
+}
+
+static void slow_loris_is_cut_and_others_are_served_meanwhile(void **state)
+{
+    (void)state;
+    enum { LORISES = 40 };
+    int fds[LORISES];
+    struct served *s = served_prepare(", request_timeout: 1s, idle_timeout: 1s", "");
+    void *own = s;
+    start_program(s);
+    wait_ready(s);
+    for (size_t i = 0; i < LORISES; i++) {
+        fds[i] = dial(s);
+        assert_true(send_all(fds[i], "POST /alerts HTTP/1.1\r\n", 23));
+    }
+    for (int i = 0; i < 30; i++) { /* a byte every 100 ms keeps any inactivity timeout from firing */
+        for (size_t k = 0; k < LORISES; k++)
+            send_all(fds[k], "X", 1);
+        usleep(100 * 1000);
+        if (i % 10 == 0)
+            works_as_before(s);
+    }
+    wait_for_metric(s, "http_refused_total{reason=\"slow\"}", LORISES);
+    for (size_t i = 0; i < LORISES; i++) {
+        assert_int_equal(status_of(fds[i]), 0);
+        close(fds[i]);
+    }
+    works_as_before(s);
+    served_stop(&own);
+}
+
+static int post_with(const struct served *s, const char *token)
+{
+    AUTO(text) char *header = xasprintf("Authorization: Bearer %s\r\n", token);
+    AUTO(text) char *request = request_with("Credential0", header);
+    int fd = dial(s);
+    assert_true(send_all(fd, request, strlen(request)));
+    int status = status_of(fd);
+    close(fd);
+    return status;
+}
+
+static void expired_credentials_are_refused_while_new_ones_hold(void **state)
+{
+    (void)state;
+    char expires[CLOCK_TEXT_MAX];
+    clock_format(clock_utc_ms() + 4000, expires);
+    AUTO(text)
+    char *config =
+        xasprintf(", credentials: [ { name: old, scopes: [ingest], token: past, expires: \"%s\" }, "
+                  "{ name: new, scopes: [ingest], token: present } ]",
+                  expires);
+    struct served *s = served_prepare(config, "");
+    void *own = s;
+    start_program(s);
+    wait_ready(s);
+    assert_int_equal(post_with(s, "past"), 200);
+    assert_int_equal(post_with(s, "wrong"), 401);
+    for (int i = 0; i < 200 && post_with(s, "past") == 200; i++)
+        usleep(50 * 1000);
+    assert_int_equal(post_with(s, "past"), 401);
+    assert_int_equal(post_with(s, "present"), 200);
+    assert_true(metric(s, "http_refused_total{reason=\"credentials\"}") >= 2);
+    wait_for_alerts(s, "Credential", 1);
+    served_stop(&own);
 }
 
 static void more_connections_than_files_are_survived(void **state)
@@ -196,15 +267,18 @@ static void more_connections_than_files_are_survived(void **state)
     double before = metric(s, "process_open_fds"), most = metric(s, "process_max_fds");
     AUTO(text) char *limit = xasprintf("prlimit --pid %ld --nofile=%d:", (long)s->pid, (int)before + 40);
     AUTO(text) char *lift = xasprintf("prlimit --pid %ld --nofile=%d:", (long)s->pid, (int)most);
+    assert_int_equal(post_alert(s, "BeforeTheLimit0", NULL), 200);
     assert_int_equal(system(limit), 0);
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         fds[i] = dial(s);
     usleep(200 * 1000);
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         close(fds[i]);
-    for (int i = 0; i < 200 && post(s, str_of(good), NULL) != 200; i++)
+    for (int i = 0; i < 200 && post_alert(s, "DiskFull", NULL) != 200; i++)
         usleep(50 * 1000);
     works_as_before(s);
+    assert_int_equal(metric(s, "process_max_fds"), (int)before + 40);
+    wait_for_alerts(s, "BeforeTheLimit", 1);
     assert_int_equal(system(lift), 0);
     for (int i = 0; i < 100 && metric(s, "process_open_fds") > before + 20; i++)
         usleep(50 * 1000);
@@ -221,6 +295,11 @@ int main(void)
         cmocka_unit_test(gigabyte_is_refused_before_and_after_it_is_sent),
         cmocka_unit_test(truncated_body_leaves_nothing),
         cmocka_unit_test(client_that_leaves_before_the_answer_harms_nobody),
+        cmocka_unit_test(half_closed_client_gets_its_answer),
+        cmocka_unit_test(half_closed_client_with_half_a_body_is_let_go),
+        cmocka_unit_test(header_floods_are_cut_and_counted),
+        cmocka_unit_test(slow_loris_is_cut_and_others_are_served_meanwhile),
+        cmocka_unit_test(expired_credentials_are_refused_while_new_ones_hold),
         cmocka_unit_test(more_connections_than_files_are_survived),
     };
     return cmocka_run_group_tests(tests, start, served_stop);

@@ -15,6 +15,8 @@ struct served {
     char folder[64];
     pid_t pid;
     unsigned webhook, metrics, health;
+    const char *server; /* more keys of the section `server`, each after a comma */
+    const char *disk;   /* the database's folder within ours, "/NAME"; "" for ours */
 };
 
 static inline unsigned free_port(void)
@@ -34,22 +36,30 @@ static inline void write_config(const struct served *s, const char *more)
     AUTO(text) char *path = xasprintf("%s/config.yaml", s->folder);
     AUTO(text)
     char *text =
-        xasprintf("server: { webhook_port: %u, metrics_port: %u, health_port: %u, reload_endpoint: true }\n"
-                  "store: { url: \"sqlite:%s/alerts.db\" }\nslm: { provider: none }\n%s",
-                  s->webhook, s->metrics, s->health, s->folder, more);
+        xasprintf("server: { webhook_port: %u, metrics_port: %u, health_port: %u, reload_endpoint: true%s }\n"
+                  "store: { url: \"sqlite:%s%s/alerts.db\" }\nslm: { provider: none }\n%s",
+                  s->webhook, s->metrics, s->health, s->server, s->folder, s->disk, more);
     assert_ok(file_replace(path, str_of(text), 0600, &err), err);
 }
 
-static inline void start_program(struct served *s)
+/* `prepare` (NULL: none) runs in the new process, before the program takes its place. */
+static inline void start_program_after(struct served *s, void (*prepare)(const struct served *))
 {
     AUTO(text) char *config = xasprintf("%s/config.yaml", s->folder), *log = xasprintf("%s/log", s->folder);
     s->pid = fork();
     if (s->pid == 0) {
         int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         dup2(fd, STDERR_FILENO);
+        if (prepare)
+            prepare(s);
         execl(getenv("PROGRAM"), "prometheus-alerts-slm", "serve", "--config", config, (char *)NULL);
         _exit(127);
     }
+}
+
+static inline void start_program(struct served *s)
+{
+    start_program_after(s, NULL);
 }
 
 static inline long ask(unsigned port, const struct http_call *how, const char *path, struct strbuf *body)
@@ -98,7 +108,8 @@ static inline void wait_for_log(const struct served *s, const char *text)
         fail_msg("the log does not hold \"%s\"", text);
 }
 
-static inline struct served *served_new(const char *more)
+/* A folder, ports and a configuration, but no process yet: start_program() and wait_ready() are the caller's. */
+static inline struct served *served_prepare(const char *server, const char *more)
 {
     struct served *s = xcalloc(1, sizeof *s);
     strcpy(s->folder, "/tmp/serve_test.XXXXXX");
@@ -106,7 +117,15 @@ static inline struct served *served_new(const char *more)
     s->webhook = free_port();
     s->metrics = free_port();
     s->health = free_port();
+    s->server = server;
+    s->disk = "";
     write_config(s, more);
+    return s;
+}
+
+static inline struct served *served_new(const char *more)
+{
+    struct served *s = served_prepare("", more);
     start_program(s);
     wait_ready(s);
     return s;
