@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "metrics/metrics.h"
 #include "store/sqlite_internal.h"
 
 enum { WATCH_MS = 250, CHECKPOINT_PAGES = 4096 };
@@ -22,10 +23,12 @@ void watch_report(struct sqlite_store *store, enum damage damage, const char *te
     free(store->damage_text);
     store->damage_text = xstrdup(text);
     pthread_mutex_unlock(&store->lock);
-    if (is_news && damage != DAMAGE_NONE)
-        log_error("store is damaged", KV("path", store->path), KV("damage", text),
-                  KV("advice",
-                     "run `prometheus-alerts-slm history salvage`; alerts are refused with 503 until then"));
+    if (!is_news || damage == DAMAGE_NONE)
+        return;
+    metric_inc(METRIC_STORE_ERRORS, "damage");
+    log_error(
+        "store is damaged", KV("path", store->path), KV("damage", text),
+        KV("advice", "run `prometheus-alerts-slm history salvage`; alerts are refused with 503 until then"));
 }
 
 bool watch_is_whole(struct sqlite_store *store, struct error **err)
