@@ -93,7 +93,8 @@ static bool start_processor(struct serve *serve, struct error **err)
 
 static void stop_processor(struct serve *serve, int64_t deadline_ms)
 {
-    processor_stop(serve->processor, deadline_ms);
+    (void)deadline_ms;
+    processor_stop(serve->processor);
 }
 
 static const struct serve_room rooms[] = {
@@ -232,7 +233,7 @@ static int serve(struct cli *cli)
     raise_file_limit();
     sigset_t set = handled_signals();
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_DFL); /* a shell has its background jobs ignore it */
+    signal(SIGINT, SIG_DFL);                /* a shell has its background jobs ignore it */
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before the first thread, which inherits it */
     AUTO(config_live) struct config_live *live = config_live_new_take(config, &options);
     serve.live = live;

@@ -61,6 +61,8 @@ const struct metric_row metric_rows[METRIC_COUNT] = {
                                 METRIC_HISTOGRAM,
                                 { "stage" },
                                 fast_seconds },
+    [METRIC_CLOCK_STEPS] = { "clock_steps_total", "Times the wall clock was set by a minute or more.",
+                             METRIC_COUNTER },
     [METRIC_STORE_UP] = { "store_up", "1 while the store answers.", METRIC_GAUGE },
     [METRIC_STORE_ERRORS] = { "store_errors_total",
                               "Failed operations on the store.",

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "metrics/metrics.h"
 #include "processor/processor_internal.h"
 
 enum {
@@ -145,6 +146,7 @@ static int64_t leap_of(int64_t *offset)
     *offset = now;
     if (leap > -CLOCK_JUMP_MS && leap < CLOCK_JUMP_MS)
         return 0;
+    metric_inc(METRIC_CLOCK_STEPS);
     log_warn("the clock was set", KV_INT("by_ms", leap));
     return leap;
 }
@@ -254,40 +256,21 @@ struct processor *processor_start(struct store *store, struct config_live *live,
     return processor;
 }
 
-/* A step has its own deadline; one that outlasts ours too is left behind: the process ends, its lease expires. */
-static bool join_by(pthread_t thread, int64_t deadline_us)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    int64_t left_us = MAX(0, deadline_us - clock_mono_us());
-    until.tv_sec += left_us / 1000000;
-    until.tv_nsec += left_us % 1000000 * 1000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return pthread_timedjoin_np(thread, NULL, &until) == 0;
-}
-
-void processor_stop(struct processor *processor, int64_t deadline_ms)
+void processor_stop(struct processor *processor)
 {
     if (!processor)
         return;
-    int64_t deadline_us = clock_mono_us() + deadline_ms * 1000;
     pthread_mutex_lock(&processor->lock);
     processor->stopping = true;
     pthread_cond_broadcast(&processor->intake_bell.wake);
     pthread_cond_broadcast(&processor->work_bell.wake);
     pthread_cond_broadcast(&processor->stop_bell.wake);
     pthread_mutex_unlock(&processor->lock);
-    bool all = join_by(processor->intake_thread, deadline_us) &&
-               join_by(processor->tidy_thread, deadline_us) && join_by(processor->rest_thread, deadline_us);
+    pthread_join(processor->intake_thread, NULL);
+    pthread_join(processor->tidy_thread, NULL);
+    pthread_join(processor->rest_thread, NULL);
     for (size_t i = 0; i < processor->worker_count; i++)
-        all = join_by(processor->workers[i].thread, deadline_us) && all;
-    if (!all) {
-        log_warn("work was cut off at the deadline; it is taken up again at the next start");
-        return;
-    }
+        pthread_join(processor->workers[i].thread, NULL);
     processor_free(processor);
 }
 

@@ -52,11 +52,12 @@ struct processor; /* locks itself */
 struct processor *processor_start(struct store *store, struct config_live *config,
                                   const struct processor_steps *steps);
 
-/* Finish the current payload and the current steps, at most until the deadline; the rest stays in the store. */
-void processor_stop(struct processor *processor, int64_t deadline_ms);
+/* Finish the current payload and the current steps; the rest stays in the store. A step has its own deadline; who cannot
+ * wait for it ends the process, as `serve` does at server.shutdown_timeout: its lease expires, the next start goes on. */
+void processor_stop(struct processor *processor);
 static inline void processor_cleanup(struct processor **processor)
 {
-    processor_stop(*processor, 10 * 1000);
+    processor_stop(*processor);
 }
 
 /* Something was accepted: look now rather than at the next turn. Any thread; cheap. */

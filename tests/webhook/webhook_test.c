@@ -53,7 +53,7 @@ static void open_site(struct site *s, const char *const *set)
 static void close_site(struct site *s)
 {
     http_server_stop(s->server, 2000);
-    processor_stop(s->processor, 5000);
+    processor_stop(s->processor);
     http_server_free(s->server);
     webhook_free(s->webhook);
     store_close(s->store);
