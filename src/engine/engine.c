@@ -9,18 +9,35 @@
 #include "engine/machine.h"
 #include "engine/mapping.h"
 
-enum { CONTEXT_DEFAULT = 4096, CONTEXT_MAX = 1024 * 1024, BATCH_DEFAULT = 256, BATCH_MAX = 4096, THREADS_MAX = 256 };
+enum {
+    CONTEXT_DEFAULT = 4096,
+    CONTEXT_MAX = 1024 * 1024,
+    BATCH_DEFAULT = 256,
+    BATCH_MAX = 4096,
+    THREADS_MAX = 256
+};
 
-const struct tokenizer *engine_tokenizer(const struct engine *engine) { return engine->tokenizer; }
-const struct gguf *engine_file(const struct engine *engine) { return engine->file; }
-const struct engine_info *engine_info(const struct engine *engine) { return &engine->info; }
+const struct tokenizer *engine_tokenizer(const struct engine *engine)
+{
+    return engine->tokenizer;
+}
+const struct gguf *engine_file(const struct engine *engine)
+{
+    return engine->file;
+}
+const struct engine_info *engine_info(const struct engine *engine)
+{
+    return &engine->info;
+}
 
 bool engine_storage_is_sound(const struct engine *engine, struct error **err)
 {
     if (mapping_failed(gguf_mapping(engine->file)))
-        return error_set(err, ERROR_IO, "%s was cut short, or its storage failed, while in use", engine->path);
+        return error_set(err, ERROR_IO, "%s was cut short, or its storage failed, while in use",
+                         engine->path);
     if (mapping_failed(engine->prepared))
-        return error_set(err, ERROR_IO, "the prepared weights of %s were cut short, or their storage failed", engine->path);
+        return error_set(err, ERROR_IO, "the prepared weights of %s were cut short, or their storage failed",
+                         engine->path);
     return true;
 }
 
@@ -44,10 +61,13 @@ static size_t page_bytes(const struct model *m)
     return (size_t)m->layers * m->kv_heads * m->head_dim * PAGE * 2 * sizeof(uint16_t);
 }
 
-static size_t page_count(const struct engine_options *o) { return (size_t)o->cache_tokens / PAGE + 2; }
+static size_t page_count(const struct engine_options *o)
+{
+    return (size_t)o->cache_tokens / PAGE + 2;
+}
 
-static struct engine_memory memory_of(const struct model *model, const struct engine_options *o, bool is_prepared,
-                                      size_t tokenizer_bytes)
+static struct engine_memory memory_of(const struct model *model, const struct engine_options *o,
+                                      bool is_prepared, size_t tokenizer_bytes)
 {
     struct engine_memory memory = {
         .weights = whole_pages(model->packed_bytes),
@@ -66,8 +86,8 @@ static bool check_memory(const struct engine_memory *m, struct error **err)
     if (m->total <= m->available)
         return true;
     return error_set(err, ERROR_NO_MEMORY,
-                     "needs %.2f GB (weights %.2f, key/value cache %.2f, work %.2f), %.2f GB available", m->total / 1e9,
-                     m->weights / 1e9, m->cache / 1e9, m->work / 1e9, m->available / 1e9);
+                     "needs %.2f GB (weights %.2f, key/value cache %.2f, work %.2f), %.2f GB available",
+                     m->total / 1e9, m->weights / 1e9, m->cache / 1e9, m->work / 1e9, m->available / 1e9);
 }
 
 bool engine_estimate(const char *path, const struct engine_options *options, struct engine_memory *memory,
@@ -95,7 +115,8 @@ static bool load_weights(struct engine *engine, struct error **err)
     engine->info.prepared = engine->prepared != NULL;
     if (engine->prepared)
         return true;
-    return weights_pack(engine->model, engine->pool, &engine->repacked, err) && engine_storage_is_sound(engine, err);
+    return weights_pack(engine->model, engine->pool, &engine->repacked, err) &&
+           engine_storage_is_sound(engine, err);
 }
 
 /* ---- open and close ---- */
@@ -110,11 +131,23 @@ static void fill_info(struct engine *engine, const struct engine_options *o)
 {
     const struct model *m = engine->model;
     engine->info = (struct engine_info){
-        .path = engine->path, .architecture = m->architecture->name, .name = copy_of_name(engine->file),
-        .isa = engine->kernels->name, .layers = m->layers, .dim = m->dim, .heads = m->heads, .kv_heads = m->kv_heads,
-        .head_dim = m->head_dim, .vocab = m->vocab, .experts = m->experts, .experts_used = m->experts_used,
-        .context_trained = m->context_trained, .context = o->context, .cache_tokens = o->cache_tokens,
-        .parameters = m->parameters, .file_bytes = gguf_size(engine->file),
+        .path = engine->path,
+        .architecture = m->architecture->name,
+        .name = copy_of_name(engine->file),
+        .isa = engine->kernels->name,
+        .layers = m->layers,
+        .dim = m->dim,
+        .heads = m->heads,
+        .kv_heads = m->kv_heads,
+        .head_dim = m->head_dim,
+        .vocab = m->vocab,
+        .experts = m->experts,
+        .experts_used = m->experts_used,
+        .context_trained = m->context_trained,
+        .context = o->context,
+        .cache_tokens = o->cache_tokens,
+        .parameters = m->parameters,
+        .file_bytes = gguf_size(engine->file),
     };
 }
 
@@ -142,7 +175,8 @@ static bool open_parts(struct engine *engine, const struct engine_options *optio
     engine->info.threads = pool_threads(engine->pool);
     if (!load_weights(engine, err))
         return false;
-    engine->info.memory = memory_of(engine->model, &o, engine->info.prepared, tokenizer_memory(engine->tokenizer));
+    engine->info.memory =
+        memory_of(engine->model, &o, engine->info.prepared, tokenizer_memory(engine->tokenizer));
     engine->cache = cache_new(page_bytes(engine->model), page_count(&o), err);
     if (!engine->cache)
         return false;
@@ -171,6 +205,7 @@ void engine_close(struct engine *engine)
     pool_free(engine->pool);
     if (engine->repacked)
         munmap(engine->repacked, whole_pages(engine->model->packed_bytes));
+    merged_free(engine->merged);
     mapping_close(engine->prepared);
     tokenizer_close(engine->tokenizer);
     model_free(engine->model);

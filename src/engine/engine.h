@@ -277,7 +277,7 @@ bool engine_complete(struct engine *engine, struct engine_sequence *sequence,
 
 /* A new sequence that holds exactly these tokens. With a cache_dir: mapped from the file that an earlier call saved
  * (keyed by the model's SHA-256, the tokens, and the layout's version), or computed and then saved there. A file that
- * is damaged or cannot be written costs time, never the answer. *was_cached may be NULL. */
+ * is damaged or cannot be written costs time, never the answer; after engine_merge() none is read or written. *was_cached may be NULL. */
 struct engine_sequence *engine_prefix_open(struct engine *engine, const int32_t *tokens, size_t count,
                                            bool *was_cached, struct error **err);
 
@@ -294,5 +294,15 @@ static inline void engine_adapter_cleanup(struct engine_adapter **a) { engine_ad
  * ERROR_CONFLICT if the sequence already holds tokens computed otherwise. */
 bool engine_sequence_set_adapter(struct engine_sequence *sequence, struct engine_adapter *adapter, float scale,
                                  struct error **err);
+
+/* Merge: from here on W + scale B A stands in W's place for every sequence, and costs nothing more at each token; an
+ * adapter that a sequence has comes on top. The new weights are rounded once to the model's type, so logits are those of
+ * the adapter applied but for that rounding. Not undone but by opening the model again; `adapter` may be closed. Nothing
+ * has changed after
+ *   ERROR_UNSUPPORTED   an adapted matrix is of a quantised type, which would lose most of what is added
+ *   ERROR_CONFLICT      sequences are open: free them first
+ *   ERROR_INVALID       an adapter of another engine, or weights that are no finite numbers of their type
+ *   ERROR_NO_MEMORY     the new matrices lie beside the old ones until all are there */
+bool engine_merge(struct engine *engine, const struct engine_adapter *adapter, float scale, struct error **err);
 
 #endif

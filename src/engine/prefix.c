@@ -10,11 +10,11 @@
 #include "engine/mapping.h"
 
 struct prefix_head {
-    char magic[8];                                /* "PASLPFX\n" */
+    char magic[8]; /* "PASLPFX\n" */
     uint32_t version, page_positions;
     uint64_t tokens, dim, page_bytes, pages;
     char model_sha256[SHA256_HEX_LEN];
-    char body_sha256[SHA256_HEX_LEN];             /* of all that follows the head */
+    char body_sha256[SHA256_HEX_LEN]; /* of all that follows the head */
 };
 
 static const char magic[8] = "PASLPFX\n";
@@ -26,8 +26,11 @@ static size_t page_bytes_of(const struct engine *engine)
 
 static struct prefix_head head_of(const struct engine *engine, size_t count)
 {
-    struct prefix_head head = { .version = CACHE_FILE_VERSION, .page_positions = PAGE, .tokens = count,
-                                .dim = engine->info.dim, .page_bytes = page_bytes_of(engine),
+    struct prefix_head head = { .version = CACHE_FILE_VERSION,
+                                .page_positions = PAGE,
+                                .tokens = count,
+                                .dim = engine->info.dim,
+                                .page_bytes = page_bytes_of(engine),
                                 .pages = (count + PAGE - 1) / PAGE };
     memcpy(head.magic, magic, sizeof magic);
     memcpy(head.model_sha256, engine->info.sha256, SHA256_HEX_LEN);
@@ -43,7 +46,8 @@ static char *prefix_path(const struct engine *engine, const int32_t *tokens, siz
 {
     char hex[SHA256_HEX_LEN + 1];
     sha256_hex((struct str){ (const char *)tokens, count * sizeof *tokens }, hex);
-    return xasprintf("%s/prefix-v%d-%.16s-%.32s.kv", engine->cache_dir, CACHE_FILE_VERSION, engine->info.sha256, hex);
+    return xasprintf("%s/prefix-v%d-%.16s-%.32s.kv", engine->cache_dir, CACHE_FILE_VERSION,
+                     engine->info.sha256, hex);
 }
 
 /* ---- reading ---- */
@@ -75,12 +79,13 @@ static struct page_source *source_take(struct mapping *mapping, const struct pre
     return source;
 }
 
-static struct engine_sequence *map_prefix(struct engine *engine, const char *path, const int32_t *tokens, size_t count)
+static struct engine_sequence *map_prefix(struct engine *engine, const char *path, const int32_t *tokens,
+                                          size_t count)
 {
     struct prefix_head head = head_of(engine, count);
     AUTO(mapping) struct mapping *mapping = mapping_open(path, NULL);
     AUTO(engine_sequence) struct engine_sequence *sequence = engine_sequence_new(engine, NULL);
-    if (!mapping || !sequence || !is_sound(mapping, &head, tokens))
+    if (!mapping || !sequence || atomic_load(&engine->is_merged) || !is_sound(mapping, &head, tokens))
         return NULL;
     memcpy(sequence->tokens, tokens, count * sizeof *tokens);
     memcpy(sequence->hidden, mapping->bytes + sizeof head + count * sizeof *tokens, head.dim * sizeof(float));
@@ -94,8 +99,9 @@ static struct engine_sequence *map_prefix(struct engine *engine, const char *pat
 
 /* ---- writing ---- */
 
-static bool write_pages(struct cache_file *file, const struct engine_sequence *s, const struct prefix_head *head,
-                        const char *front, size_t front_len, struct error **err)
+static bool write_pages(struct cache_file *file, const struct engine_sequence *s,
+                        const struct prefix_head *head, const char *front, size_t front_len,
+                        struct error **err)
 {
     if (!cache_file_write(file, head, sizeof *head, err) || !cache_file_write(file, front, front_len, err))
         return false;
@@ -119,7 +125,8 @@ static bool save_prefix(const struct engine_sequence *s, const char *path, struc
         sha256_add(hash, (struct str){ (const char *)s->pages[i]->data, head.page_bytes });
     sha256_end(hash, hex);
     memcpy(head.body_sha256, hex, SHA256_HEX_LEN);
-    struct cache_file *file = file_make_directories(s->engine->cache_dir, err) ? cache_file_new(path, err) : NULL;
+    struct cache_file *file =
+        file_make_directories(s->engine->cache_dir, err) ? cache_file_new(path, err) : NULL;
     if (!file)
         return false;
     if (write_pages(file, s, &head, front, front_len, err))
@@ -144,8 +151,8 @@ struct engine_sequence *engine_prefix_open(struct engine *engine, const int32_t 
     if (was_cached)
         *was_cached = false;
     if (count == 0 || count > engine->info.context) {
-        error_set(err, count ? ERROR_LIMIT : ERROR_INVALID, "a prefix of %zu tokens: the context holds %u", count,
-                  engine->info.context);
+        error_set(err, count ? ERROR_LIMIT : ERROR_INVALID, "a prefix of %zu tokens: the context holds %u",
+                  count, engine->info.context);
         return NULL;
     }
     if (!engine->cache_dir || !engine_sha256(engine, err))
@@ -158,7 +165,7 @@ struct engine_sequence *engine_prefix_open(struct engine *engine, const int32_t 
         return sequence;
     }
     sequence = compute_prefix(engine, tokens, count, err);
-    if (sequence)
+    if (sequence && !atomic_load(&engine->is_merged))
         save_prefix(sequence, path, NULL);
     return sequence;
 }

@@ -9,6 +9,7 @@ struct engine_sequence *engine_sequence_new(struct engine *engine, struct error 
 {
     struct engine_sequence *s = xcalloc(1, sizeof *s);
     s->engine = engine;
+    atomic_fetch_add(&engine->sequences, 1);
     s->pages = calloc(engine->info.context / PAGE + 1, sizeof *s->pages);
     s->tokens = calloc(engine->info.context, sizeof *s->tokens);
     s->hidden = calloc(engine->info.dim, sizeof *s->hidden);
@@ -49,14 +50,21 @@ void engine_sequence_free(struct engine_sequence *sequence)
     if (!sequence)
         return;
     let_go(sequence, 0);
+    atomic_fetch_sub(&sequence->engine->sequences, 1);
     free(sequence->pages);
     free(sequence->tokens);
     free(sequence->hidden);
     free(sequence);
 }
 
-size_t engine_sequence_len(const struct engine_sequence *sequence) { return sequence->len; }
-const int32_t *engine_sequence_tokens(const struct engine_sequence *sequence) { return sequence->tokens; }
+size_t engine_sequence_len(const struct engine_sequence *sequence)
+{
+    return sequence->len;
+}
+const int32_t *engine_sequence_tokens(const struct engine_sequence *sequence)
+{
+    return sequence->tokens;
+}
 
 void engine_sequence_truncate(struct engine_sequence *sequence, size_t len)
 {
@@ -84,7 +92,8 @@ static bool own_last_page(struct engine_sequence *s, struct error **err)
     struct page *copy = cache_take(s->engine->cache);
     if (!copy)
         return no_page(s->engine, err);
-    memcpy(copy->data, (*last)->data, s->engine->model->layers * s->engine->model->kv_heads * s->engine->pass->head_bytes);
+    memcpy(copy->data, (*last)->data,
+           s->engine->model->layers * s->engine->model->kv_heads * s->engine->pass->head_bytes);
     page_unref(s->engine->cache, *last);
     *last = copy;
     return true;
@@ -93,7 +102,8 @@ static bool own_last_page(struct engine_sequence *s, struct error **err)
 bool sequence_reserve(struct engine_sequence *s, size_t len, struct error **err)
 {
     if (len > s->engine->info.context)
-        return error_set(err, ERROR_LIMIT, "a sequence of %zu tokens: the context holds %u", len, s->engine->info.context);
+        return error_set(err, ERROR_LIMIT, "a sequence of %zu tokens: the context holds %u", len,
+                         s->engine->info.context);
     if (!own_last_page(s, err))
         return false;
     while (s->n_pages * PAGE < len) {
