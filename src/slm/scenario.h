@@ -26,7 +26,8 @@ struct scenario_list {
     size_t count, cap;
 };
 
-/* Append a file's scenarios; all strings live as long as the arena. Errors name the file and the line. */
+/* Append a file's scenarios; all strings live as long as the arena, and the caller frees
+ * list->items. Errors name the file and the line. */
 bool scenarios_read(struct arena *arena, const char *path, struct scenario_list *list, struct error **err);
 
 #endif

@@ -1,6 +1,8 @@
 /* The scenarios' injections, and mutations of them made by rules that know nothing of the scanner. */
 #include "tests/test.h"
 
+#include <stdlib.h>
+
 #include "action/action.h"
 #include "slm/cues.h"
 #include "slm/injection.h"
@@ -25,6 +27,7 @@ static int forget(void **state)
 {
     struct fixture *f = *state;
     arena_free(f->arena), arena_free(f->scratch);
+    free(f->scenarios.items);
     free(f);
     return 0;
 }
