@@ -80,7 +80,7 @@ struct executor *ground_executor(void)
 
 static void start_kubelet(void)
 {
-    free(shell("mkdir -p %s/programs && for name in jcmd vacuumdb pg_amcheck redis-cli find; do "
+    free(shell("mkdir -p %s/programs && for name in jcmd vacuumdb pg_amcheck patronictl redis-cli find; do "
                "cp " HERE "/programs/record %s/programs/$name; done; touch %s/programs/calls; "
                "cp " HERE "/programs/missing %s/programs/py-spy",
                folder, folder, folder, folder));
@@ -93,7 +93,8 @@ static void start_kubelet(void)
     free(kubectl("sed s/KUBELET_PORT/%s/ " HERE
                  "/objects.yaml | k apply -f - && k wait --for=condition=Ready "
                  "node/exec-node --timeout=30s && k rollout status -n exec deployment --timeout=60s && "
-                 "k rollout status -n exec statefulset --timeout=60s",
+                 "k rollout status -n exec statefulset --timeout=60s && "
+                 "k wait --for=jsonpath={.status.numberReady}=1 -n exec daemonset/by-hand --timeout=60s",
                  port));
 }
 
