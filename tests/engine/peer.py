@@ -40,6 +40,33 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class Connection:
+    """One connection to it, kept open; for each thread its own."""
+
+    def __init__(self, port):
+        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+
+    def is_up(self):
+        try:
+            self.http.request("GET", "/health")
+            reply = self.http.getresponse()
+            reply.read()
+            return reply.status == 200
+        except OSError:
+            self.http.close()
+            return False
+
+    def post(self, path, body):
+        for attempt in (1, 2):
+            try:
+                self.http.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+                return json.loads(self.http.getresponse().read())
+            except (http.client.HTTPException, OSError):
+                if attempt == 2:
+                    raise
+                self.http.close()
+
+
 class Server:
     """with Server(model) as server: server.post("/tokenize", {...})"""
 
@@ -50,20 +77,13 @@ class Server:
             [SCRIPT, "llama-server", "-m", os.path.abspath(model), "-t", "2", "-c", "2048", "-np", "1", "--host",
              "127.0.0.1", "--port", str(self.port), "--no-webui", "--no-warmup", *options], stdout=self.log,
             stderr=subprocess.STDOUT)
-        self.connection = None
+        self.connection = Connection(self.port)
 
     def __enter__(self):
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
-                self.connection.request("GET", "/health")
-                reply = self.connection.getresponse()
-                reply.read()
-                if reply.status == 200:
-                    return self
-            except OSError:
-                pass
+            if self.connection.is_up():
+                return self
             time.sleep(0.02)
         self.log.seek(0)
         text = self.log.read().decode(errors="replace")[-2000:]
@@ -80,11 +100,4 @@ class Server:
         self.log.close()
 
     def post(self, path, body):
-        for attempt in (1, 2):
-            try:
-                self.connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-                return json.loads(self.connection.getresponse().read())
-            except (http.client.HTTPException, OSError):
-                if attempt == 2:
-                    raise
-                self.connection.close()
+        return self.connection.post(path, body)
