@@ -20,7 +20,8 @@
  *     tests:
  *       - { name: payments wait, given: { action: scale_deployment, namespace: pay-eu }, expect: require_approval }
  *
- * When no rule matches: low risk is allowed, medium from a confidence of 0.8 on, all else needs approval. */
+ * notify_only tells people and changes nothing: a rule concerns it only where its `action` names it (`*` does not), so
+ * that somebody hears of what may not be done. When no rule matches: low risk is allowed, medium from a confidence of 0.8 on, all else needs approval. */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 

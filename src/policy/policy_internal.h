@@ -30,7 +30,7 @@ struct label_condition {
 struct rule {
     struct str name, reason;
     enum verdict then;
-    uint32_t actions;    /* BIT(action); ACTION_SET_ALL: no condition */
+    uint32_t actions;    /* BIT(action); no condition: all but notify_only */
     unsigned risks;      /* BIT(risk); 0: no condition */
     unsigned categories; /* likewise */
     struct patterns cluster, namespace, kind, resource, severity;

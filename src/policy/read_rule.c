@@ -103,14 +103,30 @@ static bool read_rule_window(const struct reading *in, const struct yaml *when, 
                             (int)MIN(name.len, 64), name.ptr);
 }
 
+/* A rule is about what is changed; telling people changes nothing, and that they are told is what is left where all else
+ * is denied. So only a rule that names notify_only concerns it: neither one without `action` nor one with `*`. */
+static bool read_rule_actions(const struct reading *in, const struct yaml *when, struct rule *rule)
+{
+    struct patterns patterns = { 0 };
+    bool named = false;
+    if (!policy_read_actions(in, when, "action", &rule->actions) ||
+        !policy_read_patterns(in, when, "action", &patterns))
+        return false;
+    for (size_t i = 0; i < patterns.count; i++)
+        named = named || (!str_eq(patterns.items[i], STR("*")) &&
+                          policy_pattern_matches(patterns.items[i], STR("notify_only")));
+    if (!named)
+        rule->actions &= ~BIT(ACTION_NOTIFY_ONLY);
+    return true;
+}
+
 static bool read_when(const struct reading *in, const struct yaml *when, struct rule *rule)
 {
     static const char *const keys[] = { "action", "risk",           "category", "cluster", "namespace",
                                         "kind",   "name",           "severity", "labels",  "confidence",
                                         "window", "outside_window", NULL };
     struct str confidence;
-    if (!policy_read_known_keys(in, when, "`when`", keys) ||
-        !policy_read_actions(in, when, "action", &rule->actions) ||
+    if (!policy_read_known_keys(in, when, "`when`", keys) || !read_rule_actions(in, when, rule) ||
         !read_set(in, when, "risk", parse_risk, "low, medium, high, critical", &rule->risks) ||
         !read_set(in, when, "category", parse_category,
                   "core, storage, lifecycle, security, network, database, observability, resources",
@@ -143,6 +159,7 @@ bool policy_read_rule(const struct reading *in, const struct yaml *node, struct 
         if (other != rule && str_eq(other->name, rule->name))
             return policy_read_fail(in, yaml_get(node, "name"), "a rule named `%.*s` is here a second time",
                                     (int)MIN(rule->name.len, 64), rule->name.ptr);
+    rule->actions &= ~BIT(ACTION_NOTIFY_ONLY); /* unless its `action` names it */
     return !when || when->kind == YAML_NULL || read_when(in, when, rule);
 }
 

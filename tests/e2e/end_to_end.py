@@ -50,16 +50,17 @@ def holds_still(parts, scene, before):
     follow = Follow(parts, scene, PATIENCE)
     follow.alert()
     decision = follow.decided()["decision"]
-    execution = follow.executed("refused")["execution"]
-    if scene.held_back == "policy":  # what it denies is not even offered
-        check(not scene.actions & set(decision["feasible"]), f"{scene.title}: {decision['feasible']} were offered")
-        check("policy denies it" in execution["error"], f"{scene.title}: refused for another reason: {execution['error']}")
+    execution = follow.executed("refused", "completed")["execution"]
+    if scene.held_back == "policy":  # what it denies is not even offered, and somebody is told
+        check(decision["feasible"] == ["notify_only"], f"{scene.title}: {decision['feasible']} were offered")
+        check((execution["action"], execution["state"]) == ("notify_only", "completed"),
+              f"{scene.title}: {execution['action']} is {execution['state']}")
     else:
         check(decision["action"] in scene.actions, f"{scene.title}: {decision['action']} was decided")
         check(scene.held_back in execution["error"], f"{scene.title}: refused for another reason: {execution['error']}")
     check(follow.parts.firing(**scene.alert), f"{scene.title}: the alert has ended, and nobody has mended it")
     check(scene.seen(parts) == before, f"{scene.title}: {scene.field} was changed")
-    return execution["error"]
+    return execution["error"] or "somebody was told"
 
 
 def one_write_each(parts):

@@ -142,6 +142,34 @@ static void a_freeze_denies_what_writes_and_lets_exceptions_and_looking_through(
     (void)state;
 }
 
+static void a_rule_about_changes_does_not_silence_the_notification(void **state)
+{
+    static const struct {
+        const char *rule;
+        bool denied, other_denied; /* notify_only; restart_pod */
+    } cases[] = {
+        { "{ name: r, then: deny }", false, true },
+        { "{ name: r, when: { namespace: ledger }, then: deny }", false, true },
+        { "{ name: r, when: { namespace: ledger, risk: low, category: core }, then: deny }", false, true },
+        { "{ name: r, when: { namespace: ledger, action: '*' }, then: deny }", false, true },
+        { "{ name: r, when: { action: notify_only }, then: deny }", true, false },
+        { "{ name: r, when: { action: 'notify*' }, then: deny }", true, false },
+        { "{ name: r, when: { action: [restart_pod, notify_only], namespace: ledger }, then: deny }", true,
+          true },
+        { "{ name: r, then: require_approval }", false, true },
+    };
+    AUTO(arena) struct arena *arena = arena_new(1024);
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *yaml = arena_printf(arena, POLICY("rules: [ %s ]\n"), cases[i].rule);
+        struct policy_question tell = { .action = ACTION_NOTIFY_ONLY, .namespace = "ledger" };
+        struct policy_question change = { .action = ACTION_RESTART_POD, .namespace = "ledger" };
+        if ((judge(arena, yaml, &tell).verdict != VERDICT_ALLOW) != cases[i].denied ||
+            (judge(arena, yaml, &change).verdict != VERDICT_ALLOW) != cases[i].other_denied)
+            fail_msg("%s", cases[i].rule);
+    }
+}
+
 static void errors_name_file_line_and_column(void **state)
 {
     static const struct {
@@ -238,6 +266,7 @@ int main(void)
         cmocka_unit_test(every_condition_of_a_rule_must_hold),
         cmocka_unit_test(a_window_over_midnight_belongs_to_the_day_it_began_on),
         cmocka_unit_test(a_freeze_denies_what_writes_and_lets_exceptions_and_looking_through),
+        cmocka_unit_test(a_rule_about_changes_does_not_silence_the_notification),
         cmocka_unit_test(errors_name_file_line_and_column),
         cmocka_unit_test(examples_beside_the_rules_are_run_and_a_failure_is_shown),
         cmocka_unit_test(bounds_narrow_the_catalogue),

@@ -60,6 +60,6 @@ const struct config_key config_keys_policy[] = {
     { "file", CONFIG_TEXT, AT(file), .env = "POLICY_FILE", .flags = CONFIG_RELOADABLE,
       .help =
           "Rules in YAML that say what is allowed, denied, or waits for a person. Empty: low risk is allowed, medium "
-          "risk from a confidence of 0.8 on, everything else needs approval." },
+          "risk from a confidence of 0.8 on, everything else needs approval. See docs/policy.md." },
     { 0 },
 };
