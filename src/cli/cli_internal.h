@@ -57,6 +57,9 @@ extern const struct cli_command cli_salvage[];
 struct store;
 struct store *cli_open_store(struct cli *cli, struct error **err);
 
+/* cluster.c: the client of the cluster that the configuration names, with its log line; the caller closes it. */
+struct k8s *cluster_open(const struct config *config, struct error **err);
+
 /* story.c: an incident, as GET /api/v1/incidents/ID answers it, for a person. */
 bool cli_write_story(struct str json, struct strbuf *out, struct error **err);
 

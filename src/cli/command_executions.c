@@ -44,11 +44,8 @@ static struct store *open_or_make_store(struct cli *cli, struct error **err)
 static bool open_cluster(struct cli *cli, const struct config *config, struct hands *hands,
                          struct error **why, struct error **err)
 {
-    struct k8s_options options = { .kubeconfig = config->kubernetes.kubeconfig,
-                                   .context = config->kubernetes.context,
-                                   .namespace = config->kubernetes.namespace };
     const char *mode = cli_flag(cli, "dry-run", "");
-    hands->k8s = k8s_open(&options, why);
+    hands->k8s = cluster_open(config, why);
     bool only_plan = !mode[0] || strcmp(mode, "plan") == 0;
     bool said = config->kubernetes.kubeconfig[0] || config->kubernetes.context[0];
     if (hands->k8s || (only_plan && !said && error_code(*why) == ERROR_NOT_FOUND))

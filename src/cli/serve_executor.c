@@ -2,6 +2,7 @@
 #include "cli/serve.h"
 
 #include "api/api.h"
+#include "cli/cli_internal.h"
 #include "executor/executor.h"
 #include "k8s/k8s.h"
 #include "processor/gather.h"
@@ -11,10 +12,7 @@
 static bool open_cluster(struct serve *serve, struct error **why, struct error **err)
 {
     const struct config_kubernetes *config = &serve->config->kubernetes;
-    struct k8s_options options = { .kubeconfig = config->kubeconfig,
-                                   .context = config->context,
-                                   .namespace = config->namespace };
-    serve->k8s = k8s_open(&options, why);
+    serve->k8s = cluster_open(serve->config, why);
     if (serve->k8s || (error_code(*why) == ERROR_NOT_FOUND && !config->kubeconfig[0] && !config->context[0]))
         return true;
     error_move(err, why);

@@ -1,5 +1,6 @@
 /* The configuration: YAML file + environment + `--set key=value` → one validated struct. Later sources win:
- * default, file, environment, --set. A value may hold ${VAR} or ${VAR:-default} ($$ is a dollar sign).
+ * default, file, environment, --set; but a variable that is not ours alone (CONFIG_SHARED_ENV) comes before the file.
+ * A value may hold ${VAR} or ${VAR:-default} ($$ is a dollar sign).
  * All errors of a run are reported together, each with file, line and column. docs/configuration.md is made from the
  * same tables (keys.h). */
 #ifndef CONFIG_CONFIG_H
@@ -65,6 +66,8 @@ bool config_secret_files_changed(const struct config *config); /* a *_file has a
 bool config_address_is_loopback(const char *address);
 /* The value of any scalar key by its full name, as `config show` prints it (secrets masked). NULL if there is no such key. */
 char *config_value_text(const struct config *config, const char *name); /* the caller frees */
+/* Where it comes from: "default", "config.yaml:12:9", "environment LOG_LEVEL", "--set slm.model". */
+const char *config_value_source(const struct config *config, const char *name);
 
 /* What can be said about keys. */
 void config_show_yaml(const struct config *config,

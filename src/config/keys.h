@@ -33,6 +33,8 @@ enum config_flag {
     CONFIG_RELOADABLE =
         4, /* a reload changes it in the running process; others take effect at the next start */
     CONFIG_REQUIRED = 8, /* may not be empty */
+    CONFIG_SHARED_ENV =
+        16, /* the variable is other programs' too: it says what the file leaves open, and overrides nothing */
 };
 
 struct config_texts {

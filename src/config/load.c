@@ -82,6 +82,22 @@ static void load_variable(struct loader *loader, struct config_slot *slot)
         read_text(loader, slot, where, SOURCE_ENVIRONMENT, str_of(text));
 }
 
+/* Whoever wrote the key into our file meant us; whoever has set a variable that other programs read may not have. */
+static bool file_goes_first(const struct loader *loader, const struct config_slot *slot)
+{
+    return (slot->key->flags & CONFIG_SHARED_ENV) && slot->source == SOURCE_FILE &&
+           !value_is_empty(slot->key, slot_field(loader->config, slot));
+}
+
+static void load_environment(struct loader *loader)
+{
+    for (size_t i = 0; i < loader->private->slots_len; i++) {
+        struct config_slot *slot = &loader->private->slots[i];
+        if (slot->key->env && !file_goes_first(loader, slot))
+            load_variable(loader, slot);
+    }
+}
+
 static struct config_slot *find_settable(struct loader *loader, struct str name, const char *where,
                                          bool *is_file)
 {
@@ -140,9 +156,7 @@ static void load_sources(struct loader *loader, const struct config_options *opt
     loader->private->path = path ? arena_strdup(loader->arena, path) : "";
     if (path)
         load_file(loader, path);
-    for (size_t i = 0; i < loader->private->slots_len; i++)
-        if (loader->private->slots[i].key->env)
-            load_variable(loader, &loader->private->slots[i]);
+    load_environment(loader);
     for (const char *const *set = options->set; set && *set; set++)
         load_set(loader, *set);
     check_required(loader);

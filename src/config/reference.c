@@ -53,6 +53,10 @@ static void add_notes(const struct config_key *key, struct strbuf *out)
     if (key->flags & CONFIG_SECRET)
         strbuf_addf(out, " Secret: `%s_file` beside it names a file instead, read again when it changes.",
                     key->name);
+    if (key->flags & CONFIG_SHARED_ENV)
+        strbuf_addf(out,
+                    " Other programs have `%s` too, so it counts only where the file does not give this key.",
+                    key->env);
     if (key->flags & CONFIG_REQUIRED)
         strbuf_add_text(out, " Required.");
     if (key->flags & CONFIG_RELOADABLE)
@@ -80,8 +84,9 @@ static const char introduction[] =
     "Made by `make docs` from the tables under `src/config/sections/`; do not edit.\n\n"
     "Later sources win: the defaults below, the file (`--config FILE`, else `$CONFIG_FILE`, else\n"
     "`~/.config/prometheus-alerts-slm/config.yaml`, else `/etc/prometheus-alerts-slm/config.yaml`), the environment,\n"
-    "`--set KEY=VALUE`. A value may hold `${VAR}` or `${VAR:-default}`; `$$` is a dollar sign. Beside every secret a key that\n"
-    "ends in `_file` (and an environment variable that ends in `_FILE`) names a file that holds it.\n\n"
+    "`--set KEY=VALUE`. One variable is not ours alone and comes before the file: `KUBECONFIG`; where the file names another\n"
+    "one, the log says so at the start. A value may hold `${VAR}` or `${VAR:-default}`; `$$` is a dollar sign. Beside\n"
+    "every secret a key that ends in `_file` (and an environment variable that ends in `_FILE`) names a file that holds it.\n\n"
     "`prometheus-alerts-slm config check` reports every mistake with file, line and column; `config show` prints what is in\n"
     "effect and where each value came from; `config sample` writes a commented file. SIGHUP, or POST /-/reload where\n"
     "`server.reload_endpoint` allows it, reads everything again; a bad file leaves the old configuration working.\n\n"

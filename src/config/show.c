@@ -118,14 +118,24 @@ static void add_json(const struct config_key *key, const void *field, struct str
     }
 }
 
-static void add_source(const struct config_slot *slot, struct strbuf *out)
+static const char *source_of(const struct config_slot *slot)
 {
     static const char *const names[] = {
         [SOURCE_DEFAULT] = "default", [SOURCE_DERIVED] = "follows from other keys"
     };
-    strbuf_addf(out, "  # %s\n",
-                slot->source == SOURCE_DEFAULT || slot->source == SOURCE_DERIVED ? names[slot->source]
-                                                                                 : slot->where);
+    return slot->source == SOURCE_DEFAULT || slot->source == SOURCE_DERIVED ? names[slot->source]
+                                                                            : slot->where;
+}
+
+static void add_source(const struct config_slot *slot, struct strbuf *out)
+{
+    strbuf_addf(out, "  # %s\n", source_of(slot));
+}
+
+const char *config_value_source(const struct config *config, const char *name)
+{
+    const struct config_slot *slot = slot_find(config->private, str_of(name));
+    return slot ? source_of(slot_target(config->private, slot)) : NULL;
 }
 
 static void add_yaml_value(const struct config *config, const struct config_slot *slot, struct strbuf *out)

@@ -121,6 +121,37 @@ static void health_command_asks_the_running_server(void **state)
     says(ready, 0, "\"status\": \"ready\"");
 }
 
+static void set_kubeconfig(const struct served *s)
+{
+    (void)s;
+    setenv("KUBECONFIG", "/nowhere/of-the-shell", 1);
+}
+
+static void the_kubeconfig_of_the_file_is_used_and_the_shells_is_said_to_be_left_out(void **state)
+{
+    struct error *err = NULL;
+    (void)state;
+    AUTO(text) char *path = xstrdup("/tmp/serve_test_kubeconfig.XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_ok(file_replace(path,
+                           STR("current-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
+                               "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n"
+                               "users: [{name: u, user: {token: t}}]\n"),
+                           0600, &err),
+              err);
+    AUTO(text) char *more = xasprintf("kubernetes: { kubeconfig: %s }\n", path);
+    void *served = served_prepare("", more);
+    start_program_after(served, set_kubeconfig);
+    wait_ready(served);
+    assert_true(log_holds(served, "KUBECONFIG is not used: kubernetes.kubeconfig names another file"));
+    assert_true(log_holds(served, "/nowhere/of-the-shell"));
+    assert_true(log_holds(served, "https://127.0.0.1:1"));
+    served_stop(&served);
+    unlink(path);
+}
+
 static void stop_takes_no_longer_than_it_may(void **state)
 {
     struct served *s = *state;
@@ -142,6 +173,7 @@ int main(void)
         cmocka_unit_test(second_server_on_the_same_store_or_port_is_refused),
         cmocka_unit_test(killed_server_counts_its_restart_and_keeps_its_incidents),
         cmocka_unit_test(health_command_asks_the_running_server),
+        cmocka_unit_test(the_kubeconfig_of_the_file_is_used_and_the_shells_is_said_to_be_left_out),
         cmocka_unit_test(stop_takes_no_longer_than_it_may),
     };
     return cmocka_run_group_tests(tests, start, served_stop);

@@ -147,6 +147,29 @@ static void environment_and_set_are_checked_as_the_file_is(void **state)
     fails_with(NULL, NULL, SET("slm.temperature=9"), "--set slm.temperature: 9 is out of bounds");
 }
 
+static void a_variable_of_other_programs_says_what_the_file_leaves_open(void **state)
+{
+    static const struct {
+        const char *yaml, *kubeconfig, *source;
+        bool set;
+    } cases[] = {
+        { "kubernetes: { kubeconfig: /file }", "/file", "config.yaml:1:27", false },
+        { "kubernetes: { kubeconfig: '' }", "/shell", "environment KUBECONFIG", false },
+        { "kubernetes: { context: c }", "/shell", "environment KUBECONFIG", false },
+        { "kubernetes: { kubeconfig: /file }", "/set", "--set kubernetes.kubeconfig", true },
+        { "kubernetes: { kubeconfig: '${KUBECONFIG}' }", "/shell", "config.yaml:1:27", false },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(config)
+        struct config *config = load_ok(cases[i].yaml, ENVIRONMENT("KUBECONFIG=/shell", "KUBE_CONTEXT=ours"),
+                                        cases[i].set ? SET("kubernetes.kubeconfig=/set") : NULL);
+        assert_string_equal(config->kubernetes.kubeconfig, cases[i].kubeconfig);
+        assert_string_equal(config->kubernetes.context, "ours"); /* our own variables override the file */
+        assert_non_null(strstr(config_value_source(config, "kubernetes.kubeconfig"), cases[i].source));
+    }
+}
+
 static void lists_are_set_in_flow_style(void **state)
 {
     (void)state;
@@ -284,6 +307,7 @@ int main(void)
         cmocka_unit_test(errors_name_file_line_and_column_all_in_one_run),
         cmocka_unit_test(wrong_kinds_are_errors),
         cmocka_unit_test(environment_and_set_are_checked_as_the_file_is),
+        cmocka_unit_test(a_variable_of_other_programs_says_what_the_file_leaves_open),
         cmocka_unit_test(lists_are_set_in_flow_style),
         cmocka_unit_test(ports_under_two_names_must_agree),
         cmocka_unit_test(variables_are_replaced_in_values),

@@ -70,13 +70,8 @@ class Parts:
 
     # --- processes
 
-    def environment(self, command):
-        """Ours goes by its configuration file, before which KUBECONFIG would come."""
-        hidden = "KUBECONFIG" if command[0] == self.program else ""
-        return {name: value for name, value in self.env.items() if name != hidden}
-
     def run(self, *command, text=None):
-        done = subprocess.run(command, input=text, capture_output=True, text=True, env=self.environment(command))
+        done = subprocess.run(command, input=text, capture_output=True, text=True, env=self.env)
         if done.returncode != 0:
             raise Missing(f"{' '.join(command[:6])}: exit status {done.returncode}\n{done.stdout}{done.stderr}".rstrip())
         return done.stdout
@@ -84,7 +79,7 @@ class Parts:
     def start(self, name, url, *command):
         with open(self.folder / f"{name}.log", "ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                       env=self.environment(command), preexec_fn=end_with_parent)
+                                       env=self.env, preexec_fn=end_with_parent)
         self.processes[name] = process
 
         def up():

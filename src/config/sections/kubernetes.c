@@ -2,7 +2,7 @@
 
 #define AT(field) offsetof(struct config_kubernetes, field)
 const struct config_key config_keys_kubernetes[] = {
-    { "kubeconfig", CONFIG_TEXT, AT(kubeconfig), .env = "KUBECONFIG",
+    { "kubeconfig", CONFIG_TEXT, AT(kubeconfig), .env = "KUBECONFIG", .flags = CONFIG_SHARED_ENV,
       .help =
           "Kubeconfig files, separated by colons. Empty: the pod's service account, else ~/.kube/config." },
     { "context", CONFIG_TEXT, AT(context), .env = "KUBE_CONTEXT",
