@@ -127,6 +127,7 @@ static bool assess(struct effectiveness_service *service, const struct config *c
         return false;
     if (!found || strcmp(assessment.state, "done") == 0)
         return end_job(store, job, err);
+    log_set_trace(execution.trace_id);
     gather(service, config, arena, &execution, &gathered);
     AUTO(strbuf) struct strbuf unknown = gathered.unknown;
     bool too_late = clock_utc_ms() > job->created_at + config->effectiveness.give_up_ms +
@@ -155,6 +156,7 @@ static bool undo(struct effectiveness_service *service, const struct config *con
     (void)config;
     if (!load(service->options.store, arena, job, &execution, &assessment, &found, err))
         return false;
+    log_set_trace(execution.trace_id);
     if (sources->undo && !execution.undone_by && execution.state == EXECUTION_COMPLETED) {
         const char *why = arena_printf(arena, "it did not help: score %.2f", assessment.score);
         if (sources->undo(sources->context, &execution, why, err)) {
@@ -228,8 +230,10 @@ bool effectiveness_tend(struct effectiveness_service *service, struct effectiven
     bool ok = !config->effectiveness.enabled || plan_missing(service, config, round, err);
     for (size_t i = 0; i < ARRAY_LEN(kinds) && ok; i++) {
         bool found = true;
-        for (int n = 0; n < JOBS_PER_ROUND && ok && found; n++)
+        for (int n = 0; n < JOBS_PER_ROUND && ok && found; n++) {
             ok = run_job(service, config, &kinds[i], round, &found, err);
+            log_set_trace("");
+        }
     }
     service_release(service, config);
     return ok;

@@ -69,6 +69,19 @@ static void add_sample(const struct metric_row *row, const char *suffix, const s
     strbuf_add_char(out, '\n');
 }
 
+/* OpenMetrics 1.0, section 4.6.1: the trace that a bucket's last observation was made for. */
+static void add_bucket(enum metrics_format format, const struct metric_row *row, const struct series *series,
+                       size_t bucket, const char *le, double below, struct strbuf *out)
+{
+    const struct exemplar *exemplar = series->exemplars ? &series->exemplars[bucket] : NULL;
+    add_sample(row, "_bucket", series, le, below, out);
+    if (format != METRICS_OPENMETRICS || !exemplar || !exemplar->trace_id[0])
+        return;
+    out->len--; /* the line goes on */
+    strbuf_addf(out, " # {trace_id=\"%s\"} %.12g %.3f\n", exemplar->trace_id, exemplar->value,
+                (double)exemplar->at / 1000);
+}
+
 /* OpenMetrics wants "1.0" where 0.0.4 says "1"; both read the longer form. */
 static void format_bound(double bound, char text[32])
 {
@@ -78,16 +91,18 @@ static void format_bound(double bound, char text[32])
         snprintf(text, 32, "%.12g", bound);
 }
 
-static void add_histogram(const struct metric_row *row, const struct series *series, struct strbuf *out)
+static void add_histogram(enum metrics_format format, const struct metric_row *row,
+                          const struct series *series, struct strbuf *out)
 {
     uint64_t below = 0;
     char bound[32];
-    for (size_t i = 0; row->bounds[i] > 0; i++) {
+    size_t i = 0;
+    for (; row->bounds[i] > 0; i++) {
         below += series->buckets[i];
         format_bound(row->bounds[i], bound);
-        add_sample(row, "_bucket", series, bound, (double)below, out);
+        add_bucket(format, row, series, i, bound, (double)below, out);
     }
-    add_sample(row, "_bucket", series, "+Inf", (double)series->count, out);
+    add_bucket(format, row, series, i, "+Inf", (double)series->count, out);
     add_sample(row, "_sum", series, NULL, series->value, out);
     add_sample(row, "_count", series, NULL, (double)series->count, out);
 }
@@ -103,7 +118,7 @@ static void add_metric(enum metrics_format format, enum metric_id id, struct str
         first = &never; /* a counter that is known to be 0 is worth more than none */
     for (const struct series *series = first; series; series = series->next) {
         if (row->type == METRIC_HISTOGRAM)
-            add_histogram(row, series, out);
+            add_histogram(format, row, series, out);
         else
             add_sample(row, "", series, NULL, series->value, out);
     }
@@ -190,7 +205,8 @@ void metrics_write_reference(struct strbuf *out)
         out,
         "# Metrics\n\nMade by `make docs` from `src/metrics/table.c`; do not edit.\n\n"
         "Every label is bounded: `severity` is critical, warning, info, none or other; of every other label\n"
-        "the first 200 values are told apart, the rest counts as `other`.\n\n"
+        "the first 200 values are told apart, the rest counts as `other`. A histogram's buckets name, to who asks for\n"
+        "OpenMetrics, the `trace_id` of the last observation in them: the one in the log, of the alert and of its incident.\n\n"
         "| name | type | labels | meaning |\n|---|---|---|---|\n");
     for (size_t id = 0; id < METRIC_COUNT; id++) {
         const struct metric_row *row = &metric_rows[id];

@@ -24,6 +24,12 @@ struct metric_row {
 };
 extern const struct metric_row metric_rows[METRIC_COUNT];
 
+struct exemplar { /* the last observation of a bucket that was made for somebody's trace */
+    char trace_id[33];
+    double value;
+    int64_t at; /* UTC ms */
+};
+
 struct series {
     struct series *next; /* in the order of their first appearance */
     struct series *next_in_bucket;
@@ -31,6 +37,7 @@ struct series {
     double value; /* of a histogram the sum */
     uint64_t count;
     uint64_t buckets[METRIC_BOUNDS_MAX + 1]; /* not cumulative; the last is +Inf */
+    struct exemplar *exemplars;              /* one each bucket, once there is one */
 };
 
 struct label_values { /* those told apart; one more is "other" */

@@ -1,6 +1,7 @@
 /* Counting. Each metric has a lock of its own, a list of its series, and a table to find them in. */
 #include "metrics/metrics_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct metric_state metric_states[METRIC_COUNT] = {
@@ -131,6 +132,16 @@ void metric_set_labels(enum metric_id id, double value, const char *const *label
     pthread_mutex_unlock(&metric_states[id].lock);
 }
 
+static void keep_exemplar(struct series *series, size_t bucket, double value)
+{
+    if (!series->exemplars)
+        series->exemplars = xcalloc(METRIC_BOUNDS_MAX + 1, sizeof *series->exemplars);
+    struct exemplar *exemplar = &series->exemplars[bucket];
+    snprintf(exemplar->trace_id, sizeof exemplar->trace_id, "%s", log_trace());
+    exemplar->value = value;
+    exemplar->at = clock_utc_ms();
+}
+
 void metric_observe_labels(enum metric_id id, double value, const char *const *labels)
 {
     const double *bounds = metric_rows[id].bounds;
@@ -142,6 +153,8 @@ void metric_observe_labels(enum metric_id id, double value, const char *const *l
     series->value += value;
     series->count++;
     series->buckets[bucket]++;
+    if (log_trace()[0])
+        keep_exemplar(series, bucket, value);
     pthread_mutex_unlock(&metric_states[id].lock);
 }
 
@@ -204,6 +217,7 @@ static void forget(struct metric_state *state)
 {
     for (struct series *series = state->first, *next; series; series = next) {
         next = series->next;
+        free(series->exemplars);
         free(series);
     }
     for (size_t label = 0; label < METRIC_LABELS_MAX; label++) {

@@ -112,8 +112,8 @@ enum episode episode_of(const struct config_intake *config, const struct deliver
         *record = begin(delivery, NULL);
         return delivery->alert->status == ALERT_FIRING ? EPISODE_NEW : EPISODE_PAST;
     }
-    *record = *known;
-    record->trace_id = delivery->trace_id;
+    *record =
+        *known; /* its trace too: one from its first delivery to the assessment of what was done for it */
     return known->alert.status == ALERT_FIRING ? when_open(config, delivery, known, record)
                                                : when_ended(config, delivery, known, record);
 }

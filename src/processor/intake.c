@@ -63,7 +63,6 @@ static bool request_work(const struct intake *in, struct incident_set *set, stru
         due_at = MAX(due_at,
                      in->now + SETTLE_MS); /* worked on already: its further alerts are looked at together */
     work_request(incident, due_at, &request);
-    request.trace_id = record->trace_id;
     entry->incident.work = STR("waiting");
     return job_request(set->tx, &request, err);
 }
@@ -144,6 +143,7 @@ static bool work_in(struct intake *in, struct incident_set *set, const struct in
     struct alert_record known, record;
     bool found = false;
     int64_t us = clock_mono_us();
+    log_set_trace(claim->trace_id);
     if (!alert_record_current(set->tx, in->arena, alert->fingerprint, &known, &found, err))
         return false;
     enum episode episode = episode_of(&in->config->intake, &delivery, found ? &known : NULL, &record);
@@ -226,13 +226,23 @@ static bool fill(struct intake *in, struct incident_set *set, struct list *list,
         const struct alert_payload *payload = &in->payloads[item->claim];
         if (n == BATCH_ALERTS || (n && clock_mono_us() >= slice_us && tx_is_wanted(set->tx)))
             return true;
-        if (!work_in(in, set, &in->claims[item->claim], payload, &payload->alerts[item->alert], err))
+        bool ok = work_in(in, set, &in->claims[item->claim], payload, &payload->alerts[item->alert], err);
+        log_set_trace("");
+        if (!ok)
             return false;
     }
     for (size_t c = list->begin; c < list->end; c++)
         if (!inbox_finish(set->tx, &in->claims[c], err))
             return false;
     return true;
+}
+
+static void say_opened(const struct incident *incident)
+{
+    metric_inc(METRIC_INCIDENTS_OPENED);
+    log_info("incident opened", KV("incident", incident->id), KV("trace", incident->trace_id),
+             KV_STR("alert", incident->title), KV_STR("namespace", incident->target.namespace),
+             KV_STR("kind", incident->target.kind), KV_STR("name", incident->target.name));
 }
 
 static bool transact(struct intake *in, struct list *list, struct error **err)
@@ -245,7 +255,7 @@ static bool transact(struct intake *in, struct list *list, struct error **err)
     metric_observe(METRIC_STAGE_DURATION, seconds_since(&us), "incident");
     for (size_t i = 0; i < set.count; i++)
         if (set.entries[i]->is_new)
-            metric_inc(METRIC_INCIDENTS_OPENED);
+            say_opened(&set.entries[i]->incident);
     return true;
 }
 

@@ -47,6 +47,25 @@ static void counters_gauges_and_histograms_are_shown(void **state)
     assert_true(metric_total(METRIC_ALERTS_RECEIVED) == 4);
 }
 
+static void a_bucket_names_the_trace_of_its_last_observation(void **state)
+{
+    (void)state;
+    log_set_trace("0af7651916cd43dd8448eb211c80319c");
+    metric_observe(METRIC_STAGE_DURATION, 0.003, "decide");
+    log_set_trace("");
+    metric_observe(METRIC_STAGE_DURATION, 0.004, "decide");
+    metric_observe(METRIC_STAGE_DURATION, 100, "decide");
+    AUTO(strbuf) struct strbuf text = { 0 }, open = { 0 };
+    metrics_write(METRICS_TEXT, &text);
+    metrics_write(METRICS_OPENMETRICS, &open);
+    assert_null(strstr(text.ptr, "trace_id"));
+    assert_non_null(strstr(open.ptr,
+                           "pipeline_stage_duration_seconds_bucket{stage=\"decide\",le=\"0.005\"} 2 # "
+                           "{trace_id=\"0af7651916cd43dd8448eb211c80319c\"} 0.003 1"));
+    assert_non_null(strstr(open.ptr, "{stage=\"decide\",le=\"0.01\"} 2\n"));
+    assert_non_null(strstr(open.ptr, "{stage=\"decide\",le=\"+Inf\"} 3\n"));
+}
+
 static void label_values_are_bounded(void **state)
 {
     (void)state;
@@ -164,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(counters_gauges_and_histograms_are_shown, reset),
+        cmocka_unit_test_setup(a_bucket_names_the_trace_of_its_last_observation, reset),
         cmocka_unit_test_setup(label_values_are_bounded, reset),
         cmocka_unit_test_setup(format_is_negotiated, reset),
         cmocka_unit_test_setup(gzip_gives_the_same_text_back, reset),

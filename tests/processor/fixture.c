@@ -48,7 +48,7 @@ void pipeline_deliver(struct pipeline *p, const char *alerts)
         arena, "{\"version\":\"4\",\"receiver\":\"slm\",\"groupKey\":\"{}:{}\",\"alerts\":[%s]}", alerts);
     struct inbox_item item = { .payload = str_of(body),
                                .alerts = 1,
-                               .trace_id = "0123456789abcdef0123456789abcdef" };
+                               .trace_id = p->trace_id ? p->trace_id : "0123456789abcdef0123456789abcdef" };
     assert_ok(inbox_append(p->store->store, &item, &p->err), p->err);
     bool did = true;
     while (did) {

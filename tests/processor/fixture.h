@@ -12,6 +12,7 @@ struct pipeline {
     struct config_live *config;
     struct processor *processor;
     struct error *err;
+    const char *trace_id; /* of the deliveries to come; NULL: the fixture's own */
 };
 
 int pipeline_setup(void **state);

@@ -50,6 +50,27 @@ static void resolved_closes_it_and_its_incident(void **state)
     assert_true(incident.resolved_at > 0);
 }
 
+static void an_alert_keeps_the_trace_of_its_first_delivery_to_the_end(void **state)
+{
+    static const char first[] = "11111111111111111111111111111111",
+                      later[] = "22222222222222222222222222222222";
+    struct pipeline *p = *state;
+    p->trace_id = first;
+    pipeline_alert(p, LABELS, 10, 0);
+    p->trace_id = later;
+    pipeline_alert(p, LABELS, 8, 0);
+    pipeline_alert(p, LABELS, 8, 20);
+    assert_string_equal(pipeline_alerts(p, &every).items[0].trace_id, first);
+    assert_string_equal(pipeline_incidents(p, &(struct incident_query){ 0 }).items[0].trace_id, first);
+    pipeline_alert(p, LABELS, 8, 0); /* back again, as the same alert */
+    assert_string_equal(pipeline_alerts(p, &every).items[0].trace_id, first);
+    pipeline_alert(p, LABELS, 8, 30);
+    pipeline_alert(p, LABELS, 100, 0); /* another one, which begins with this delivery */
+    struct alert_records alerts = pipeline_alerts(p, &open_ones);
+    assert_int_equal(alerts.count, 1);
+    assert_string_equal(alerts.items[0].trace_id, later);
+}
+
 static void resolved_closes_only_what_had_started_by_its_end(void **state)
 {
     struct pipeline *p = *state;
@@ -190,6 +211,7 @@ int main(void)
         TEST(a_firing_alert_becomes_an_alert_and_an_incident),
         TEST(repeats_and_duplicates_update_it_and_keep_the_earliest_start),
         TEST(resolved_closes_it_and_its_incident),
+        TEST(an_alert_keeps_the_trace_of_its_first_delivery_to_the_end),
         TEST(resolved_closes_only_what_had_started_by_its_end),
         TEST(a_start_in_the_future_does_not_outlive_the_end),
         TEST(a_start_after_the_end_is_a_new_alert_and_a_new_incident),

@@ -129,6 +129,17 @@ static void a_worker_that_lost_its_lease_changes_nothing(void **state)
     assert_string_equal(work_state(p), "working"); /* the other's */
 }
 
+static void the_work_on_an_incident_has_the_trace_that_opened_it(void **state)
+{
+    struct pipeline *p = *state;
+    struct log log = { 0 };
+    start(p, &log);
+    p->trace_id = "22222222222222222222222222222222";
+    pipeline_alert(p, LABELS ",\"severity\":\"critical\"", 11, 0); /* another alert of the same incident */
+    assert_int_equal(pipeline_incidents(p, &(struct incident_query){ 0 }).items[0].alerts, 2);
+    assert_true(pipeline_work(p)); /* first() looks at the trace */
+}
+
 static void critical_incidents_are_worked_on_first(void **state)
 {
     struct pipeline *p = *state;
@@ -145,9 +156,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pipeline_setup, pipeline_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(steps_run_in_order_once_an_incident),       TEST(a_step_may_end_the_work),
-        TEST(what_may_pass_is_tried_again_later),        TEST(what_never_will_ends_as_failed),
-        TEST(resolved_before_its_turn_is_not_worked_on), TEST(a_worker_that_lost_its_lease_changes_nothing),
+        TEST(steps_run_in_order_once_an_incident),
+        TEST(a_step_may_end_the_work),
+        TEST(what_may_pass_is_tried_again_later),
+        TEST(what_never_will_ends_as_failed),
+        TEST(resolved_before_its_turn_is_not_worked_on),
+        TEST(a_worker_that_lost_its_lease_changes_nothing),
+        TEST(the_work_on_an_incident_has_the_trace_that_opened_it),
         TEST(critical_incidents_are_worked_on_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
