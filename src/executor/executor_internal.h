@@ -143,6 +143,8 @@ struct run {
     const char *message;   /* one sentence about the outcome */
     struct policy_verdict verdict;
 
+    bool stored;       /* the row is in the store */
+    bool judged;       /* there is a verdict that is not yet in the store */
     bool approved;     /* a person has */
     bool recovered;    /* taken over from a process that is gone */
     bool forced;       /* undo whatever changed */
@@ -165,6 +167,7 @@ enum { OPERATION_RIGHTS_MAX = 24 };
 struct operation {
     const char *const *targets; /* kinds to resolve to, best first, ended by NULL; NULL: what was named */
     bool targetless;            /* may go without */
+    bool template_of_pod;       /* of a pod that something made, what it is made from is the target */
     run_fn *check; /* of the parameters alone, also without a cluster; NULL: the catalogue's suffices */
     run_fn *plan;  /* fills in run->steps */
     run_fn *apply; /* takes them */
@@ -257,11 +260,13 @@ static inline void run_cleanup(struct run **run)
     run_free(*run);
 }
 bool run_read_row(struct run *run, struct error **err); /* parameters, labels, steps of the row */
-/* From a row that is pending to its end, or to where a person is asked. */
+/* From a request to its end, or to where a person is asked. ERROR_EXISTS: another run with the same key was faster. */
 bool run_to_end(struct run *run, struct error **err);
 /* From `executing` on. */
 bool run_finish(struct run *run, bool ok, struct error *why, struct error **err);
 bool run_plan_undo(struct run *run, struct error **err);
+/* Within the transaction that makes the row of an undo: what is to be undone has not been undone meanwhile. */
+bool run_may_undo(struct run *run, struct tx *tx, struct error **err);
 
 /* The plans, a file each category. */
 run_fn plan_scale, plan_restart_pod, plan_increase_resources, plan_notify, plan_rollback, plan_update_hpa;

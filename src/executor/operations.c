@@ -36,6 +36,7 @@ const struct operation operations[] = {
                              .proof = "the pod's uid is gone",
                              .undo = "none: its controller has started another" },
     [ACTION_INCREASE_RESOURCES] = { .targets = KINDS("Deployment", "StatefulSet", "DaemonSet", "Pod"),
+                                    .template_of_pod = true,
                                     .plan = plan_increase_resources,
                                     STEPS,
                                     UNDO,
@@ -44,7 +45,8 @@ const struct operation operations[] = {
                                                { "apps", "deployments,statefulsets,daemonsets", "get,patch" },
                                                { "", "limitranges,resourcequotas", "list" },
                                                { "", "pods/resize", "patch" }),
-                                    .proof = "the container's resources in the answer of the patch",
+                                    .proof =
+                                        "the container's resources in the answer of the patch: of the template that the pod is made from; of a pod that has none, in place",
                                     .undo = "the whole block of resources before" },
     [ACTION_NOTIFY_ONLY] = { .targetless = true,
                              .plan = plan_notify,

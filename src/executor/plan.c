@@ -198,6 +198,42 @@ static const char *path_json(struct run *run)
     return arena_text(run->arena, strbuf_str(&out));
 }
 
+/* ---- a pod, and the template that pods like it are made from */
+
+static bool resolve_template(struct run *run, const struct operation *operation, struct error **err)
+{
+    enum { KINDS_MAX = 8 };
+    const char *kinds[KINDS_MAX] = { NULL };
+    size_t count = 0;
+    for (const char *const *kind = operation->targets; *kind && count < KINDS_MAX - 1; kind++)
+        if (strcmp(*kind, "Pod") != 0)
+            kinds[count++] = *kind;
+    struct k8s_target pod = run->target;
+    bool ok = k8s_resolve(run->k8s, run->arena, "Pod", pod.namespace, pod.name, kinds, &run->target, err);
+    k8s_target_free(&pod);
+    return ok;
+}
+
+/* A pod is replaced sooner or later, and what was changed in it alone is gone: where something made it from a template,
+ * that is the target. A Job's template cannot change, and its pod is the work itself. */
+static bool prefer_template(struct run *run, const struct operation *operation, struct error **err)
+{
+    static const char *const workloads[] = { "ReplicaSet", "StatefulSet", "DaemonSet", NULL };
+    if (!operation->template_of_pod || strcmp(run->target.resource->kind, "Pod") != 0)
+        return true;
+    yyjson_val *controller = k8s_controller_of(run->target.object->root);
+    struct str kind = str_of(k8s_text_at(controller, "/kind"));
+    if (!controller || str_eq(kind, STR("Job")))
+        return true;
+    if (is_one_of(kind, workloads))
+        return resolve_template(run, operation, err);
+    return error_set(err, ERROR_CONFLICT,
+                     "pod %s was made by " STR_FMT
+                     " %s, and would lose the change with its next restart: change " STR_FMT " %s",
+                     run->target.name, STR_ARG(kind), k8s_text_at(controller, "/name"), STR_ARG(kind),
+                     k8s_text_at(controller, "/name"));
+}
+
 bool run_find_target(struct run *run, struct error **err)
 {
     const struct operation *operation = &operations[run->action];
@@ -210,7 +246,7 @@ bool run_find_target(struct run *run, struct error **err)
         return operation->targetless ||
                run_refuse(run, err, "%s needs an object, and neither the request nor a label names one",
                           run->row.action);
-    if (resolve_any(run, operation, named, count, &why)) {
+    if (resolve_any(run, operation, named, count, &why) && prefer_template(run, operation, &why)) {
         name_target(run, run->target.resource->kind, run->target.namespace, run->target.name,
                     run->target.uid);
         run->row.details = json_with(run->arena, run->row.details, "/path", path_json(run));

@@ -48,9 +48,19 @@ static const struct action_case cases[] = {
       .look =
           "k get deploy -n shop api -o jsonpath={.spec.template.spec.containers[0].resources.limits.memory}",
       .before = "256Mi", .after = "512Mi" },
+    /* A pod is named, and what it is made from is changed; but one that nobody made. */
     { ACTION_INCREASE_RESOURCES, "Pod", "shop", "db-0", "{\"memory_limit\":\"600Mi\"}",
-      .look = "k get pod -n shop db-0 -o jsonpath={.spec.containers[0].resources.limits.memory}",
-      .before = "512Mi", .after = "600Mi" },
+      .look = "k get sts -n shop db -o jsonpath={.spec.template.spec.containers[0].resources.limits.memory}",
+      .before = "512Mi", .after = "600Mi", .found = "StatefulSet shop/db by owner" },
+    { ACTION_INCREASE_RESOURCES, "Pod", "shop", POD("app=api", "shop"), "{\"memory_limit\":\"300Mi\"}",
+      .look =
+          "k get deploy -n shop api -o jsonpath={.spec.template.spec.containers[0].resources.limits.memory}",
+      .before = "256Mi", .after = "300Mi", .found = "Deployment shop/api by owner" },
+    { ACTION_INCREASE_RESOURCES, "Pod", "exec", "alone", "{\"memory_limit\":\"256Mi\"}",
+      .look = "k get pod -n exec alone -o jsonpath={.spec.containers[0].resources.limits.memory}",
+      .before = "128Mi", .after = "256Mi", .found = "Pod exec/alone by named" },
+    { ACTION_INCREASE_RESOURCES, "Pod", "exec", "operated", "{\"memory_limit\":\"256Mi\"}",
+      .ends = EXECUTION_REFUSED, .reason = "change PodSet orders" },
     { ACTION_INCREASE_RESOURCES, "Deployment", "shop", "api", "{\"memory_limit\":\"64Mi\"}",
       .ends = EXECUTION_REFUSED, .reason = "only raises" },
     { ACTION_NOTIFY_ONLY, "Deployment", "shop", "web", "{\"message\":\"look at web\"}",
@@ -200,7 +210,7 @@ static const struct action_case cases[] = {
               "k get nodes -o jsonpath={.items[*].spec.unschedulable}",
       .after = NO_VALUE },
     { ACTION_DRAIN_NODE, "Node", NULL, "exec-node", "{}", .ends = EXECUTION_REFUSED,
-      .reason = "exec/crasher on it has no controller" },
+      .reason = "on it has no controller" },
     /* No pod of checkout, whose budget allows nothing; those of api leave one after the other. */
     { ACTION_DRAIN_NODE, "Node", NULL,
       "$(k get pod -n shop -l app=checkout -o jsonpath='{.items[*].spec.nodeName}' | "

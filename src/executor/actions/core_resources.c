@@ -82,6 +82,16 @@ static bool check_requests(struct run *run, yyjson_val *resources, struct error 
     return true;
 }
 
+/* Which way it went, for the record; how the template was found is in the target's path. */
+static const char *where_of(struct run *run)
+{
+    if (strcmp(run->row.kind, "Pod") != 0)
+        return run_printf(run, "in the template of %s %s", run->row.kind, run->row.name);
+    return k8s_controller_of(run->target.object->root)
+               ? "of the pod itself, in place: the template of its Job cannot change"
+               : "of the pod itself, in place: no controller has made it";
+}
+
 /* `requests` and `limits`: JSON objects with what is to change; the rest of the block stays. */
 bool plan_resources(struct run *run, yyjson_val *container, const char *requests, const char *limits,
                     struct error **err)
@@ -107,7 +117,7 @@ bool plan_resources(struct run *run, yyjson_val *container, const char *requests
     if (!check_requests(run, after, err) || !check_room(run, before, after, pods, err))
         return false;
     struct step *step = step_add(run, STEP_PATCH, run->target.resource, object,
-                                 run_printf(run, "resources of container %s", name));
+                                 run_printf(run, "resources of container %s %s", name, where_of(run)));
     step->patch = K8S_PATCH_STRATEGIC;
     step->subresource = is_pod ? "resize" : NULL;
     step->annotate = is_pod ? ANNOTATE_NONE : ANNOTATE_OURS;
