@@ -4,7 +4,8 @@
  *     request ─▶ parameters ─▶ target ─▶ plan (a list of steps) ─▶ safety, policy ─▶ pending ─ approval ─┐
  *                                                              └▶ approved ─▶ executing ─▶ steps ─▶ completed
  *
- * The row is committed as `executing`, with its steps and their inverses, before the first write. Every step is
+ * There is a row once there is something to say: `pending` waits for a person, and its verdict is there with it. What is
+ * allowed is committed as `executing`, with its steps and their inverses, before the first write. Every step is
  * conditional or recognisable (uid, resourceVersion, wanted value, annotation, name), so that whoever takes over after a
  * crash asks the cluster what happened and finishes. Exec alone cannot be guarded: it is done at most once, and cut in
  * the middle it ends as `unknown`. */

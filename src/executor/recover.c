@@ -66,6 +66,7 @@ bool run_recover(struct executor *executor, struct arena *arena, const char *id,
         return error_set(err, ERROR_CORRUPT, "execution %s: its action is %s", id, row.action);
     AUTO(run) struct run *run = run_new(executor, arena, action, mode);
     run->row = row;
+    run->stored = true;
     log_set_trace(row.trace_id ? row.trace_id : "");
     bool ok = run_read_row(run, err) &&
               (row.state == EXECUTION_EXECUTING ? go_on(run, err) : begin_approved(run, err));

@@ -78,6 +78,47 @@ static void write_row(struct run *run)
         operations[run->action].invert(run, NULL);
 }
 
+/* ---- the row and its verdict */
+
+static bool put_row(struct run *run, struct tx *tx, struct error **err)
+{
+    bool inserted;
+    if (run->row.undo_of && !run_may_undo(run, tx, err))
+        return false;
+    if (!execution_insert(tx, &run->row, run->executor->identity, EXECUTOR_LEASE_MS, &inserted, err))
+        return false;
+    return inserted ||
+           error_set(err, ERROR_EXISTS, "the execution %s is under way already", run->row.idempotency_key);
+}
+
+static bool put_verdict(struct run *run, struct tx *tx, struct error **err)
+{
+    struct verdict_row row = { run->row.decision_id,      run->row.id,
+                               run->row.incident_id,      verdict_names[run->verdict.verdict],
+                               run->verdict.rule,         run->verdict.reason,
+                               policy_sha256(run->policy) };
+    return verdict_insert(tx, &row, err);
+}
+
+/* A transaction that says something of the row. Planning only looks, so the row comes into being together with what came of
+ * it: the verdict, or why there is none. Who reads it as `pending` reads of an execution that waits for a person. */
+static struct tx *begin_write(struct run *run, struct error **err)
+{
+    AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_WRITE, err);
+    if (!tx || (!run->stored && !put_row(run, tx, err)) || (run->judged && !put_verdict(run, tx, err)))
+        return NULL;
+    return STEAL(tx);
+}
+
+static bool end_write(struct run *run, struct tx *tx, struct error **err)
+{
+    if (!tx_commit(tx, err))
+        return false;
+    run->stored = true;
+    run->judged = false;
+    return true;
+}
+
 bool run_save(struct run *run, struct error **err)
 {
     write_row(run);
@@ -106,13 +147,13 @@ static bool enter(struct run *run, enum execution_state next, struct error **err
     write_row(run);
     if (next == EXECUTION_COMPLETED && run->mode == CONFIG_DRY_RUN_OFF && run->undo_after_ms)
         run->row.undo_at = clock_utc_ms() + run->undo_after_ms;
-    AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_WRITE, err);
+    AUTO(tx) struct tx *tx = begin_write(run, err);
     if (!tx || !execution_enter(tx, &run->row, next, EXECUTOR_LEASE_MS, err))
         return false;
     if (run->row.undo_of && next == EXECUTION_COMPLETED && run->mode == CONFIG_DRY_RUN_OFF &&
         !execution_set_undone(tx, run->row.undo_of, run->row.id, err))
         return false;
-    if (!tx_commit(STEAL(tx), err))
+    if (!end_write(run, STEAL(tx), err))
         return false;
     if (execution_state_is_final(next))
         count_end(run, next);
@@ -161,18 +202,15 @@ static void ask_policy(struct run *run)
     policy_judge(run->policy, run->arena, &question, &run->verdict);
 }
 
-static bool record_verdict(struct run *run, struct error **err)
+static void keep_verdict(struct run *run)
 {
-    struct verdict_row row = { run->row.decision_id,      run->row.id,
-                               run->row.incident_id,      verdict_names[run->verdict.verdict],
-                               run->verdict.rule,         run->verdict.reason,
-                               policy_sha256(run->policy) };
     struct execution *e = &run->row;
-    e->details = json_with(run->arena, e->details, "/verdict/verdict", json_quote(run->arena, row.verdict));
-    e->details = json_with(run->arena, e->details, "/verdict/rule", json_quote(run->arena, row.rule));
-    e->details = json_with(run->arena, e->details, "/verdict/reason", json_quote(run->arena, row.reason));
-    AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_WRITE, err);
-    return tx && verdict_insert(tx, &row, err) && tx_commit(STEAL(tx), err);
+    const struct policy_verdict *v = &run->verdict;
+    const char *verdict = verdict_names[v->verdict];
+    e->details = json_with(run->arena, e->details, "/verdict/verdict", json_quote(run->arena, verdict));
+    e->details = json_with(run->arena, e->details, "/verdict/rule", json_quote(run->arena, v->rule));
+    e->details = json_with(run->arena, e->details, "/verdict/reason", json_quote(run->arena, v->reason));
+    run->judged = true;
 }
 
 bool run_judge_again(struct run *run, struct error **err)
@@ -276,7 +314,7 @@ static bool begin(struct run *run, const char **why, struct error **err)
     struct policy_limits limits = limits_of(run);
     bool real = run->mode == CONFIG_DRY_RUN_OFF;
     write_row(run);
-    AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_WRITE, err);
+    AUTO(tx) struct tx *tx = begin_write(run, err);
     if (!tx || !(real ? policy_reserve : policy_would_reserve)(run->policy, tx, run->arena, &limits,
                                                                &run->row, run->action, why, err))
         return false;
@@ -286,7 +324,7 @@ static bool begin(struct run *run, const char **why, struct error **err)
          !execution_enter(tx, &run->row, EXECUTION_APPROVED, EXECUTOR_LEASE_MS, err)) ||
         !execution_enter(tx, &run->row, EXECUTION_EXECUTING, EXECUTOR_LEASE_MS, err))
         return false;
-    if (!tx_commit(STEAL(tx), err))
+    if (!end_write(run, STEAL(tx), err))
         return false;
     fault_point("committed");
     return true;
@@ -299,9 +337,9 @@ static bool ask_for_approval(struct run *run, struct error **err)
     run->row.details = json_with(run->arena, run->row.details, "/approval/expires_at",
                                  json_quote(run->arena, clock_format(expires_at, text)));
     write_row(run);
-    AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_WRITE, err);
+    AUTO(tx) struct tx *tx = begin_write(run, err);
     if (!tx || !approval_request(tx, run->row.id, expires_at, run->verdict.reason, err) ||
-        !execution_save(tx, &run->row, 0, err) || !tx_commit(STEAL(tx), err))
+        !execution_save(tx, &run->row, 0, err) || !end_write(run, STEAL(tx), err))
         return false;
     log_info("execution waits for approval", KV("execution", run->row.id), KV("action", run->row.action),
              KV("rule", run->verdict.rule));
@@ -328,17 +366,15 @@ static bool execute(struct run *run, struct error **err)
     return run_finish(run, ok, why, err);
 }
 
-static bool judge(struct run *run, bool *waits, struct error **err, struct error **why)
+static void judge(struct run *run, bool *waits, struct error **why)
 {
     *waits = false;
     ask_policy(run);
-    if (!record_verdict(run, err))
-        return false;
+    keep_verdict(run);
     if (run->verdict.verdict == VERDICT_DENY && !run->row.undo_of)
         run_refuse(run, why, "policy denies it, by %s: %s", run->verdict.rule, run->verdict.reason);
     else if (run->verdict.verdict == VERDICT_REQUIRE_APPROVAL && !run->approved && !run->row.undo_of)
         *waits = run->mode == CONFIG_DRY_RUN_OFF; /* to try it changes nothing, so nobody has to be asked */
-    return true;
 }
 
 bool run_to_end(struct run *run, struct error **err)
@@ -348,8 +384,7 @@ bool run_to_end(struct run *run, struct error **err)
     bool waits;
     if (!(run->k8s ? plan : plan_blindly)(run, &why))
         return run_finish(run, false, why, err);
-    if (!judge(run, &waits, err, &why))
-        return false;
+    judge(run, &waits, &why);
     if (why)
         return run_finish(run, false, why, err);
     if (waits)
@@ -434,6 +469,7 @@ static void fill_row(struct run *run, const struct execution_request *request)
     const char *kind_text = request->kind ? request->kind : "";
     enum kind kind;
     ulid_new(row->id);
+    row->created_at = clock_utc_ms();
     if (request->kind && kind_parse(str_of(request->kind), &kind))
         kind_text = kind_name(kind);
     run->named = request->kind && request->kind[0] && request->name && request->name[0];
@@ -470,16 +506,10 @@ static void fill_row(struct run *run, const struct execution_request *request)
     row->details = json_with(run->arena, row->details, "/named", run->named ? "true" : "false");
 }
 
-static bool insert(struct run *run, bool *inserted, struct error **err)
+static bool find_by_key(struct run *run, struct execution *execution, bool *found, struct error **err)
 {
-    AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_WRITE, err);
-    const char *key = run->row.idempotency_key;
-    bool found;
-    if (!tx || !execution_insert(tx, &run->row, run->executor->identity, EXECUTOR_LEASE_MS, inserted, err))
-        return false;
-    if (!*inserted)
-        return execution_by_key(tx, run->arena, key, &run->row, &found, err);
-    return tx_commit(STEAL(tx), err);
+    AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_READ, err);
+    return tx && execution_by_key(tx, run->arena, run->row.idempotency_key, execution, found, err);
 }
 
 static bool read_back(struct run *run, struct execution *execution, struct error **err)
@@ -495,17 +525,23 @@ bool executor_execute(struct executor *executor, struct arena *arena, const stru
     enum config_dry_run mode = mode_of(config, request->mode);
     executor_release_config(executor, config);
     AUTO(run) struct run *run = run_new(executor, arena, request->action, mode);
-    bool inserted;
+    AUTO(error) struct error *why = NULL;
+    bool found = false;
     if (!check_names(request, err) || !check_parameters(run, request->parameters, err))
         return false;
     fill_row(run, request);
-    if (!insert(run, &inserted, err))
+    if (!find_by_key(run, execution, &found, err))
+        return false;
+    bool beaten = !found && !run_to_end(run, &why) && error_code(why) == ERROR_EXISTS;
+    if (beaten && !find_by_key(run, execution, &found, err))
         return false;
     if (again)
-        *again = !inserted;
-    if (inserted && !run_to_end(run, err))
+        *again = found;
+    if (why && !found) {
+        error_move(err, &why);
         return false;
-    return read_back(run, execution, err);
+    }
+    return found || read_back(run, execution, err);
 }
 
 void executor_judge(struct executor *executor, struct arena *arena, const struct policy_question *question,

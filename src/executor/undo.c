@@ -99,6 +99,7 @@ static void fill_row(struct run *run, const struct execution *original, const st
                                .requested_by = undo->requested_by,
                                .dry_run = names[run->mode] };
     ulid_new(row->id);
+    row->created_at = clock_utc_ms();
     row->idempotency_key = undo->key ? undo->key : run_printf(run, "execution:%s", row->id);
     row->details = undo->force ? "{\"forced\":true}" : "{}";
     row->details = json_with(run->arena, row->details, "/reason",
@@ -107,20 +108,21 @@ static void fill_row(struct run *run, const struct execution *original, const st
 }
 
 /* Two at once: one works on the resource, the other finds it busy, or everything as it should be. */
-static bool insert(struct run *run, struct error **err)
+bool run_may_undo(struct run *run, struct tx *tx, struct error **err)
 {
-    bool inserted;
-    AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_WRITE, err);
     struct execution original;
-    if (!tx || !execution_get(tx, run->arena, run->row.undo_of, &original, err) ||
-        !check_can_undo(&original, err) ||
-        !execution_insert(tx, &run->row, run->executor->identity, EXECUTOR_LEASE_MS, &inserted, err))
-        return false;
-    if (!inserted)
+    return execution_get(tx, run->arena, run->row.undo_of, &original, err) && check_can_undo(&original, err);
+}
+
+static bool run_undo(struct run *run, struct error **err)
+{
+    AUTO(error) struct error *why = NULL;
+    if (run_to_end(run, &why))
+        return true;
+    if (error_code(why) == ERROR_EXISTS)
         return error_set(err, ERROR_CONFLICT, "execution %s is being undone already", run->row.undo_of);
-    if (!execution_save(tx, &run->row, EXECUTOR_LEASE_MS, err))
-        return false;
-    return tx_commit(STEAL(tx), err);
+    error_move(err, &why);
+    return false;
 }
 
 static enum config_dry_run mode_of(const struct execution_undo *undo)
@@ -153,7 +155,7 @@ bool executor_undo(struct executor *executor, struct arena *arena, const struct 
                          original->action);
     AUTO(run) struct run *run = run_new(executor, arena, action, mode_of(undo));
     fill_row(run, original, undo);
-    if (!insert(run, err) || !run_to_end(run, err))
+    if (!run_undo(run, err))
         return false;
     tx = tx_begin(executor->store, TX_READ, err);
     return tx && execution_get(tx, arena, run->row.id, execution, err);

@@ -96,7 +96,9 @@ bool execution_insert(struct tx *tx, struct execution *e, const char *owner, int
     int64_t changed = 0;
     if (!e->id[0])
         ulid_new(e->id);
-    e->created_at = e->updated_at = clock_utc_ms();
+    e->updated_at = clock_utc_ms();
+    if (!e->created_at)
+        e->created_at = e->updated_at;
     e->lease_until = tx_lease_now_ms(tx) + lease_ms;
     e->owner = owner;
     e->fence = 1;

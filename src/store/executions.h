@@ -8,7 +8,7 @@
  *     │          │            ├─▶ failed, unknown ─▶ rolled-back
  *     └──────────┴────────────┴─▶ refused, unsupported, cancelled */
 enum execution_state {
-    EXECUTION_PENDING, /* being planned and judged, or waiting for a person's approval */
+    EXECUTION_PENDING, /* judged, and waiting for a person's approval */
     EXECUTION_APPROVED,
     EXECUTION_EXECUTING, /* committed before the first write */
     EXECUTION_COMPLETED,

@@ -32,28 +32,22 @@ class Follow:
                           f"{incident['decision']['reasoning']}")
 
     def judged(self):
-        """Once there is a verdict; an execution that is refused before is none."""
-        return self.executed("pending", "approved", "executing", "completed", judged=True)
+        """Once there is an execution, there is a verdict; `pending` is one that waits for somebody."""
+        incident = self.executed("pending", "approved", "executing", "completed")
+        if not incident["verdict"]:
+            raise Missing(f"{self.scene.title}: {incident['execution']['state']} without a verdict")
+        return incident
 
-    def executed(self, *states, judged=False):
+    def executed(self, *states):
         def holds(incident):
             execution = incident["execution"]
-            if judged and not incident["verdict"] and execution and execution["state"] == "pending":
-                return False
             if execution and execution["state"] in ENDED_BADLY and execution["state"] not in states:
                 raise Missing(f"{self.scene.title}: {execution['action']} is {execution['state']}: {execution['error']}")
             return execution and execution["state"] in states
         return self.until(f"an execution that is {' or '.join(states)}", holds)
 
     def approve(self, execution):
-        def say_yes():
-            try:
-                return self.parts.ours("executions", "approve", execution["id"], "--by", "somebody on call", "--no-wait")
-            except Missing as missing:  # the verdict is recorded a moment before the question is
-                if "waits for nobody's approval" in str(missing):
-                    return None
-                raise
-        wait_for(self.patience, f"an answer to {execution['id']}", say_yes)
+        self.parts.ours("executions", "approve", execution["id"], "--by", "somebody on call", "--no-wait")
 
     def check_changed(self, before):
         after = self.scene.seen(self.parts)

@@ -81,6 +81,54 @@ static void to_allow_everything_is_refused_without_asking_a_cluster(void **state
     }
 }
 
+/* ---- what a reader sees meanwhile */
+
+struct watcher {
+    struct store *store;
+    bool stop; /* atomic */
+    unsigned seen;
+    char bad[256];
+};
+
+static void look_at(struct watcher *watcher, const struct execution *row)
+{
+    bool judged = row->details && strstr(row->details, "\"verdict\":{");
+    if (row->state == EXECUTION_PENDING || (!judged && !row->error))
+        snprintf(watcher->bad, sizeof watcher->bad, "%s %s with the details %.150s", row->id,
+                 execution_state_names[row->state], row->details);
+    watcher->seen++;
+}
+
+static void *read_executions(void *context)
+{
+    struct watcher *watcher = context;
+    while (!__atomic_load_n(&watcher->stop, __ATOMIC_ACQUIRE) && !watcher->bad[0]) {
+        AUTO(arena) struct arena *arena = arena_new(16 * 1024);
+        AUTO(tx) struct tx *tx = tx_begin(watcher->store, TX_READ, NULL);
+        struct executions rows = { 0 };
+        if (tx && execution_list(tx, arena, &(struct execution_query){ .limit = 2 }, &rows, NULL))
+            for (size_t i = 0; i < rows.count; i++)
+                look_at(watcher, &rows.items[i]);
+    }
+    return NULL;
+}
+
+/* Nobody is asked here, so nobody may read of an execution that waits; nor of one before there is a verdict. */
+static void an_execution_is_there_once_it_is_judged(void **state)
+{
+    struct fixture *f = *state;
+    struct watcher watcher = { .store = f->store };
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, read_executions, &watcher), 0);
+    for (int i = 0; i < 200 && !__atomic_load_n(&watcher.bad[0], __ATOMIC_RELAXED); i++)
+        plan(f, i % 2 ? "{\"action_type\":\"deny_egress\"}" : "{}");
+    __atomic_store_n(&watcher.stop, true, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    if (watcher.bad[0])
+        fail_msg("%s", watcher.bad);
+    assert_true(watcher.seen > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +137,8 @@ int main(void)
         cmocka_unit_test(the_manual_has_a_row_for_each_action),
         cmocka_unit_test_setup_teardown(to_allow_everything_is_refused_without_asking_a_cluster,
                                         fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(an_execution_is_there_once_it_is_judged, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
