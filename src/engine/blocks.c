@@ -22,17 +22,21 @@ bool share_next(struct share *share, size_t *item)
     return *item < share->end;
 }
 
-static bool is_many(uint32_t n) { return n > 1; }
+static bool is_many(uint32_t n)
+{
+    return n > 1;
+}
 
 /* ---- activations ---- */
 
-static void prepare_rows(struct pass *pass, struct activations *a, const float *x, uint32_t first, uint32_t count,
-                         const float *norm, float *normed)
+static void prepare_rows(struct pass *pass, struct activations *a, const float *x, uint32_t first,
+                         uint32_t count, const float *norm, float *normed)
 {
     const struct kernels *k = pass->kernels;
     const float *source = norm ? normed : x;
     for (uint32_t row = first; norm && row < first + count; row++)
-        k->rmsnorm(normed + (size_t)row * a->cols, x + (size_t)row * a->cols, norm, a->cols, pass->model->rms_eps);
+        k->rmsnorm(normed + (size_t)row * a->cols, x + (size_t)row * a->cols, norm, a->cols,
+                   pass->model->rms_eps);
     if (a->quants)
         k->quantize(a, source, a->cols, first, count);
     if (a->floats)
@@ -60,8 +64,8 @@ struct activations prepare(struct pass *pass, unsigned thread, const float *x, u
     return a;
 }
 
-void multiply_share(struct pass *pass, unsigned thread, const struct matrix *matrix, const struct activations *a,
-                    const struct product *product)
+void multiply_share(struct pass *pass, unsigned thread, const struct matrix *matrix,
+                    const struct activations *a, const struct product *product)
 {
     size_t group;
     struct share share = share_of(pass, thread, matrix->groups, is_many(a->rows));
@@ -83,7 +87,8 @@ static void multiply_qkv(struct pass *pass, unsigned thread, uint32_t layer)
     const struct matrix *matrices[] = { &l->query, &l->key, &l->value };
     float *outs[] = { pass->q, pass->k, pass->v };
     unsigned needs = need_of(&l->query) | need_of(&l->key) | need_of(&l->value);
-    struct activations a = prepare(pass, thread, pass->x, pass->n, pass->model->dim, l->attention_norm, needs);
+    struct activations a =
+        prepare(pass, thread, pass->x, pass->n, pass->model->dim, l->attention_norm, needs);
     size_t item, total = l->query.groups + l->key.groups + l->value.groups;
     struct share share = share_of(pass, thread, total, is_many(pass->n));
     while (share_next(&share, &item)) {
@@ -95,11 +100,12 @@ static void multiply_qkv(struct pass *pass, unsigned thread, uint32_t layer)
     }
     pool_barrier(pass->pool);
     for (int i = 0; i < 3; i++)
-        adapter_apply(pass, thread, layer, (enum adapted)(ADAPTED_QUERY + i), normed_rows(pass, thread), outs[i], 1);
+        adapter_apply(pass, thread, layer, (enum adapted)(ADAPTED_QUERY + i), normed_rows(pass, thread),
+                      outs[i], 1);
 }
 
-static unsigned char *page_head(const struct pass *pass, const struct pass_row *row, uint32_t page, uint32_t layer,
-                                uint32_t kv_head)
+static unsigned char *page_head(const struct pass *pass, const struct pass_row *row, uint32_t page,
+                                uint32_t layer, uint32_t kv_head)
 {
     uint32_t kv_heads = pass->model->kv_heads, shared = row->base / PAGE;
     if (row->in_tree && page >= shared)
@@ -168,8 +174,10 @@ static void build_tail(struct pass *pass, uint32_t r, uint32_t layer)
         uint32_t position = pass->rows[a].position;
         for (uint32_t h = 0; h < m->kv_heads; h++) {
             unsigned char *page = page_head(pass, row, position / PAGE, layer, h);
-            pass->kernels->store_key(page, pass->k + a * narrow + h * m->head_dim, m->head_dim, position % PAGE);
-            pass->kernels->store_value(page, pass->v + a * narrow + h * m->head_dim, m->head_dim, position % PAGE);
+            pass->kernels->store_key(page, pass->k + a * narrow + h * m->head_dim, m->head_dim,
+                                     position % PAGE);
+            pass->kernels->store_value(page, pass->v + a * narrow + h * m->head_dim, m->head_dim,
+                                       position % PAGE);
         }
     }
 }
@@ -205,8 +213,12 @@ static void attend_tile(struct pass *pass, unsigned thread, const struct pass_ti
             outs[n] = pass->attended + at;
             lengths[n] = pass->rows[r].position + 1;
         }
-    pass->kernels->attend(&(struct attend){ .head_dim = m->head_dim, .n_queries = n, .queries = queries, .outs = outs,
-                                            .lengths = lengths, .pages = pages,
+    pass->kernels->attend(&(struct attend){ .head_dim = m->head_dim,
+                                            .n_queries = n,
+                                            .queries = queries,
+                                            .outs = outs,
+                                            .lengths = lengths,
+                                            .pages = pages,
                                             .scratch = pass->memory[thread].attend });
 }
 
@@ -281,7 +293,7 @@ void block_attention(struct pass *pass, unsigned thread, uint32_t layer)
     const struct model *m = pass->model;
     const struct layer *l = &m->layer[layer];
     if (thread == 0 && layer == 0)
-        cut_into_tiles(pass);                     /* read only after the barriers below */
+        cut_into_tiles(pass); /* read only after the barriers below */
     multiply_qkv(pass, thread, layer);
     finish_heads(pass, thread, layer);
     if (pass->has_tree)
@@ -301,9 +313,11 @@ void block_attention(struct pass *pass, unsigned thread, uint32_t layer)
         attend_many(pass, thread, layer);
     pool_barrier(pass->pool);
     uint32_t wide = m->heads * m->head_dim;
-    struct activations a = prepare(pass, thread, pass->attended, pass->n, wide, NULL, need_of(&l->attention_out));
-    multiply_share(pass, thread, &l->attention_out, &a,
-                   &(struct product){ .out = pass->x, .stride = m->dim, .scale = m->residual_scale, .add = true });
+    struct activations a =
+        prepare(pass, thread, pass->attended, pass->n, wide, NULL, need_of(&l->attention_out));
+    multiply_share(
+        pass, thread, &l->attention_out, &a,
+        &(struct product){ .out = pass->x, .stride = m->dim, .scale = m->residual_scale, .add = true });
     pool_barrier(pass->pool);
     adapter_apply(pass, thread, layer, ADAPTED_OUT, pass->attended, pass->x, m->residual_scale);
 }
@@ -315,9 +329,11 @@ static void adapted_gate_up(struct pass *pass, unsigned thread, uint32_t layer, 
 {
     const struct layer *l = &pass->model->layer[layer];
     const float *x = normed_rows(pass, thread);
-    multiply_share(pass, thread, &l->gate, a, &(struct product){ .out = pass->gates, .stride = l->gate.rows, .scale = 1 });
+    multiply_share(pass, thread, &l->gate, a,
+                   &(struct product){ .out = pass->gates, .stride = l->gate.rows, .scale = 1 });
     pool_barrier(pass->pool);
-    multiply_share(pass, thread, &l->up, a, &(struct product){ .out = pass->h, .stride = l->up.rows, .scale = 1 });
+    multiply_share(pass, thread, &l->up, a,
+                   &(struct product){ .out = pass->h, .stride = l->up.rows, .scale = 1 });
     pool_barrier(pass->pool);
     adapter_apply(pass, thread, layer, ADAPTED_GATE, x, pass->gates, 1);
     adapter_apply(pass, thread, layer, ADAPTED_UP, x, pass->h, 1);
@@ -328,7 +344,8 @@ static void adapted_gate_up(struct pass *pass, unsigned thread, uint32_t layer, 
     pool_barrier(pass->pool);
 }
 
-static void multiply_gate_up(struct pass *pass, unsigned thread, const struct layer *l, const struct activations *a)
+static void multiply_gate_up(struct pass *pass, unsigned thread, const struct layer *l,
+                             const struct activations *a)
 {
     struct pass_memory *own = &pass->memory[thread];
     struct product gate = { .out = own->gates, .stride = LANES, .scale = 1, .narrow = true };
@@ -359,8 +376,9 @@ void block_dense_ffn(struct pass *pass, unsigned thread, uint32_t layer)
     else
         multiply_gate_up(pass, thread, l, &a);
     a = prepare(pass, thread, pass->h, pass->n, m->ffn, NULL, need_of(&l->down));
-    multiply_share(pass, thread, &l->down, &a,
-                   &(struct product){ .out = pass->x, .stride = m->dim, .scale = m->residual_scale, .add = true });
+    multiply_share(
+        pass, thread, &l->down, &a,
+        &(struct product){ .out = pass->x, .stride = m->dim, .scale = m->residual_scale, .add = true });
     pool_barrier(pass->pool);
     adapter_apply(pass, thread, layer, ADAPTED_DOWN, pass->h, pass->x, m->residual_scale);
 }

@@ -7,11 +7,11 @@
 #include "engine/mapping.h"
 
 struct cache {
-    unsigned char *memory;                        /* reserved at once, touched as pages come into use */
+    unsigned char *memory; /* reserved at once, touched as pages come into use */
     size_t page_bytes, n_pages;
     struct page *pages;
 
-    pthread_mutex_t lock;                         /* guards free, n_free */
+    pthread_mutex_t lock; /* guards free, n_free */
     struct page **free;
     size_t n_free;
 };
@@ -19,15 +19,19 @@ struct cache {
 struct cache *cache_new(size_t page_bytes, size_t n_pages, struct error **err)
 {
     size_t bytes;
-    void *memory = size_mul(page_bytes, n_pages, &bytes)
-                       ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-                       : MAP_FAILED;
+    void *memory =
+        size_mul(page_bytes, n_pages, &bytes)
+            ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            : MAP_FAILED;
     if (memory == MAP_FAILED) {
         error_set(err, ERROR_NO_MEMORY, "cannot reserve %zu cache pages of %zu bytes", n_pages, page_bytes);
         return NULL;
     }
     struct cache *cache = xcalloc(1, sizeof *cache);
-    *cache = (struct cache){ .memory = memory, .page_bytes = page_bytes, .n_pages = n_pages, .n_free = n_pages,
+    *cache = (struct cache){ .memory = memory,
+                             .page_bytes = page_bytes,
+                             .n_pages = n_pages,
+                             .n_free = n_pages,
                              .pages = xcalloc(n_pages, sizeof(struct page)),
                              .free = xcalloc(n_pages, sizeof(struct page *)) };
     pthread_mutex_init(&cache->lock, NULL);

@@ -92,8 +92,9 @@ static char *record_path(const char *directory, const char *path)
 
 static char *record_line(const char *path, const struct stat *stat, const char *hex)
 {
-    return xasprintf("%lld %llu %lld.%09ld %s %s\n", (long long)stat->st_size, (unsigned long long)stat->st_ino,
-                     (long long)stat->st_mtim.tv_sec, stat->st_mtim.tv_nsec, hex, path);
+    return xasprintf("%lld %llu %lld.%09ld %s %s\n", (long long)stat->st_size,
+                     (unsigned long long)stat->st_ino, (long long)stat->st_mtim.tv_sec, stat->st_mtim.tv_nsec,
+                     hex, path);
 }
 
 static char *full_path(const char *path)
@@ -102,7 +103,8 @@ static char *full_path(const char *path)
     return full ? full : xstrdup(path);
 }
 
-bool sha256_recorded(const char *directory, const char *path, const struct stat *stat, char hex[SHA256_HEX_LEN + 1])
+bool sha256_recorded(const char *directory, const char *path, const struct stat *stat,
+                     char hex[SHA256_HEX_LEN + 1])
 {
     AUTO(text) char *full = full_path(path);
     AUTO(text) char *record = record_path(directory, full);
@@ -120,7 +122,8 @@ bool sha256_recorded(const char *directory, const char *path, const struct stat 
     return str_eq(strbuf_str(&text), str_of(expected));
 }
 
-bool sha256_record(const char *directory, const char *path, const struct stat *stat, const char *hex, struct error **err)
+bool sha256_record(const char *directory, const char *path, const struct stat *stat, const char *hex,
+                   struct error **err)
 {
     AUTO(text) char *full = full_path(path);
     AUTO(text) char *record = record_path(directory, full);

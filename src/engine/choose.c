@@ -10,25 +10,25 @@
 #include "engine/numeric.h"
 
 struct edge {
-    int32_t node;                                 /* -1: the sequence's last token */
-    uint32_t at;                                  /* among its node's scores */
+    int32_t node; /* -1: the sequence's last token */
+    uint32_t at;  /* among its node's scores */
     struct pass_score score;
 };
 
 struct node {
     int32_t parent, token;
-    uint32_t depth;                               /* 0: the token after the sequence */
+    uint32_t depth; /* 0: the token after the sequence */
     uint32_t n_edges, first_score;
 };
 
 struct trie {
-    struct engine_choice **sorted;                /* all choices, by their tokens */
+    struct engine_choice **sorted; /* all choices, by their tokens */
     size_t n_choices;
     struct node *nodes;
     size_t n_nodes;
     struct edge *edges;
     size_t n_edges, root_edges;
-    size_t *paths;                                /* edges of the choice at hand and, before it, of the last one */
+    size_t *paths; /* edges of the choice at hand and, before it, of the last one */
     size_t longest;
     struct pass_score *scores;
     uint32_t tail_pages;
@@ -51,15 +51,15 @@ static size_t common(const struct engine_choice *a, const struct engine_choice *
     return n;
 }
 
-static bool check(const struct engine *engine, const struct engine_sequence *s, const struct engine_choice *choices,
-                  size_t n, struct error **err)
+static bool check(const struct engine *engine, const struct engine_sequence *s,
+                  const struct engine_choice *choices, size_t n, struct error **err)
 {
     for (size_t i = 0; i < n; i++) {
         if (choices[i].count == 0)
             return error_set(err, ERROR_INVALID, "choice %zu has no tokens", i);
         if (choices[i].count > engine->info.context - s->len)
-            return error_set(err, ERROR_LIMIT, "choice %zu has %zu tokens, after %zu: the context holds %u", i,
-                             choices[i].count, s->len, engine->info.context);
+            return error_set(err, ERROR_LIMIT, "choice %zu has %zu tokens, after %zu: the context holds %u",
+                             i, choices[i].count, s->len, engine->info.context);
         for (size_t k = 0; k < choices[i].count; k++)
             if (choices[i].tokens[k] < 0 || (uint32_t)choices[i].tokens[k] >= engine->info.vocab)
                 return error_set(err, ERROR_INVALID, "choice %zu holds token %d: the vocabulary has %u", i,
@@ -80,7 +80,8 @@ static void add_edge(struct trie *t, int32_t node, int32_t token)
 
 /* The choice's edges go to `path`; those it shares with the one before are there already. nodes_of[d]: the node of
  * its first d + 1 tokens. */
-static void add_choice(struct trie *t, const struct engine_choice *choice, size_t shared, size_t *path, int32_t *nodes_of)
+static void add_choice(struct trie *t, const struct engine_choice *choice, size_t shared, size_t *path,
+                       int32_t *nodes_of)
 {
     for (size_t d = shared; d < choice->count; d++) {
         int32_t from = -1;
@@ -88,7 +89,8 @@ static void add_choice(struct trie *t, const struct engine_choice *choice, size_
             if (nodes_of[d - 1] < 0) {
                 nodes_of[d - 1] = (int32_t)t->n_nodes;
                 t->nodes[t->n_nodes++] = (struct node){ .parent = d > 1 ? nodes_of[d - 2] : -1,
-                                                        .token = choice->tokens[d - 1], .depth = (uint32_t)d - 1 };
+                                                        .token = choice->tokens[d - 1],
+                                                        .depth = (uint32_t)d - 1 };
             }
             from = nodes_of[d - 1];
         }
@@ -115,7 +117,8 @@ static size_t fit(const struct engine *engine, const struct trie *t, size_t firs
     size_t nodes = 0, pages = 0, i = first;
     for (; i < t->n_choices; i++) {
         size_t more_nodes, more_pages;
-        cost(t->sorted[i], i > first ? common(t->sorted[i - 1], t->sorted[i]) : 0, base, &more_nodes, &more_pages);
+        cost(t->sorted[i], i > first ? common(t->sorted[i - 1], t->sorted[i]) : 0, base, &more_nodes,
+             &more_pages);
         if (nodes + more_nodes > engine->pass->capacity || pages + more_pages > PASS_TAIL_PAGES)
             break;
         nodes += more_nodes;
@@ -166,14 +169,15 @@ static void sum_paths(struct trie *t, size_t first, size_t last)
     }
 }
 
-static bool choose_together(struct engine *engine, struct trie *t, const struct engine_sequence *s, size_t first,
-                            size_t last, struct error **err)
+static bool choose_together(struct engine *engine, struct trie *t, const struct engine_sequence *s,
+                            size_t first, size_t last, struct error **err)
 {
     int32_t *nodes_of = xcalloc(t->longest + 1, sizeof *nodes_of);
     t->n_nodes = t->n_edges = t->root_edges = 0;
     for (size_t i = first; i < last; i++) {
         size_t shared = i > first ? common(t->sorted[i - 1], t->sorted[i]) : 0;
-        memcpy(t->paths + i * t->longest, t->paths + (i - (i > first)) * t->longest, shared * sizeof *t->paths);
+        memcpy(t->paths + i * t->longest, t->paths + (i - (i > first)) * t->longest,
+               shared * sizeof *t->paths);
         add_choice(t, t->sorted[i], shared, t->paths + i * t->longest, nodes_of);
     }
     free(nodes_of);
@@ -194,7 +198,8 @@ static bool choose_alone(struct engine *engine, struct engine_sequence *s, struc
     float *logits = malloc(vocab * sizeof *logits);
     double *log_p = malloc(vocab * sizeof *log_p);
     AUTO(engine_sequence) struct engine_sequence *fork = engine_sequence_fork(s, err);
-    bool ok = fork && ((logits && log_p) || error_set(err, ERROR_NO_MEMORY, "no memory for %u logits", vocab));
+    bool ok =
+        fork && ((logits && log_p) || error_set(err, ERROR_NO_MEMORY, "no memory for %u logits", vocab));
     choice->log_probability = 0;
     for (size_t i = 0; ok && i < choice->count; i++) {
         ok = engine_sequence_logits(engine, fork, logits, NULL, err);
@@ -202,7 +207,9 @@ static bool choose_alone(struct engine *engine, struct engine_sequence *s, struc
             break;
         engine_log_softmax(logits, vocab, log_p);
         choice->log_probability += log_p[choice->tokens[i]];
-        ok = engine_step(engine, &(struct engine_item){ .sequence = fork, .tokens = &choice->tokens[i], .count = 1 }, 1, err);
+        ok = engine_step(engine,
+                         &(struct engine_item){ .sequence = fork, .tokens = &choice->tokens[i], .count = 1 },
+                         1, err);
     }
     free(logits);
     free(log_p);
@@ -223,7 +230,8 @@ static bool trie_new(struct trie *t, struct engine_choice *choices, size_t n, st
     t->scores = calloc(total, sizeof *t->scores);
     t->paths = calloc(n * t->longest, sizeof *t->paths);
     if (!t->sorted || !t->nodes || !t->edges || !t->scores || !t->paths)
-        return error_set(err, ERROR_NO_MEMORY, "no memory for %zu choices of up to %zu tokens", n, t->longest);
+        return error_set(err, ERROR_NO_MEMORY, "no memory for %zu choices of up to %zu tokens", n,
+                         t->longest);
     for (size_t i = 0; i < n; i++)
         t->sorted[i] = &choices[i];
     qsort(t->sorted, n, sizeof *t->sorted, compare_choices);

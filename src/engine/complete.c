@@ -121,7 +121,8 @@ static bool choose(struct writer *w, int32_t *token, struct error **err)
         return false;
     size_t n = find_candidates(w, mask);
     if (n == 0)
-        return error_set(err, ERROR_INVALID, "the model has no output for any token that the constraint allows");
+        return error_set(err, ERROR_INVALID,
+                         "the model has no output for any token that the constraint allows");
     *token = w->options->temperature > 0 ? sample(w, n) : likeliest(w->candidates, n);
     return true;
 }

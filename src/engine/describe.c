@@ -49,7 +49,8 @@ static void add_numbers(const struct gguf *file, const char *key, struct strbuf 
     free(floats);
 }
 
-static void add_scalar(const struct gguf *file, const struct gguf_value *value, const char *key, bool json, struct strbuf *out)
+static void add_scalar(const struct gguf *file, const struct gguf_value *value, const char *key, bool json,
+                       struct strbuf *out)
 {
     struct str text;
     int64_t integer;
@@ -78,7 +79,8 @@ static void add_value(const struct gguf *file, const struct gguf_value *value, b
         add_scalar(file, value, key, json, out);
         return;
     }
-    strbuf_addf(out, json ? "{\"count\": %llu, \"first\": [" : "%llu items: ", (unsigned long long)value->count);
+    strbuf_addf(out,
+                json ? "{\"count\": %llu, \"first\": [" : "%llu items: ", (unsigned long long)value->count);
     if (!add_strings(file, key, json, out))
         add_numbers(file, key, out);
     strbuf_add_text(out, json ? "]}" : value->count > ARRAY_SHOWN ? ", …" : "");
@@ -100,15 +102,17 @@ static const char *type_name(const struct gguf_tensor *tensor, char unknown[16])
     return unknown;
 }
 
-static void describe_text(const struct gguf *file, const struct model *model, const char *why_not, struct strbuf *out)
+static void describe_text(const struct gguf *file, const struct model *model, const char *why_not,
+                          struct strbuf *out)
 {
     char unknown[16];
     strbuf_addf(out, "GGUF version %u, %zu bytes, %zu metadata entries, %zu tensors\n", gguf_version(file),
                 gguf_size(file), gguf_value_count(file), gguf_tensor_count(file));
     if (model)
-        strbuf_addf(out, "supported: %s, %u layers of %u, %u heads over %u, vocabulary %u, %.1f M parameters\n",
-                    model->architecture->name, model->layers, model->dim, model->heads, model->kv_heads, model->vocab,
-                    (double)model->parameters / 1e6);
+        strbuf_addf(out,
+                    "supported: %s, %u layers of %u, %u heads over %u, vocabulary %u, %.1f M parameters\n",
+                    model->architecture->name, model->layers, model->dim, model->heads, model->kv_heads,
+                    model->vocab, (double)model->parameters / 1e6);
     else
         strbuf_addf(out, "not supported: %s\n", why_not);
     strbuf_add_text(out, "\nmetadata\n");
@@ -128,13 +132,15 @@ static void describe_text(const struct gguf *file, const struct model *model, co
     }
 }
 
-static void describe_json(const struct gguf *file, const struct model *model, const char *why_not, struct strbuf *out)
+static void describe_json(const struct gguf *file, const struct model *model, const char *why_not,
+                          struct strbuf *out)
 {
     char unknown[16];
     strbuf_addf(out, "{\"version\": %u, \"bytes\": %zu, \"supported\": %s, \"reason\": ", gguf_version(file),
                 gguf_size(file), model ? "true" : "false");
     strbuf_add_json(out, str_of(model ? "" : why_not));
-    strbuf_addf(out, ", \"parameters\": %llu, \"metadata\": {", (unsigned long long)(model ? model->parameters : 0));
+    strbuf_addf(out, ", \"parameters\": %llu, \"metadata\": {",
+                (unsigned long long)(model ? model->parameters : 0));
     for (size_t i = 0; i < gguf_value_count(file); i++) {
         const struct gguf_value *value = gguf_value_at(file, i);
         strbuf_add_text(out, i ? ", " : "");
@@ -178,13 +184,17 @@ static bool try_forward(struct engine *engine, float *logits, struct error **err
     for (int i = 0; i < VERIFY_TOKENS; i++)
         tokens[i] = (int32_t)((unsigned)(i * 7919) % engine->info.vocab);
     AUTO(engine_sequence) struct engine_sequence *sequence = engine_sequence_new(engine, err);
-    struct engine_item item = { .sequence = sequence, .tokens = tokens, .count = VERIFY_TOKENS, .logits = logits,
+    struct engine_item item = { .sequence = sequence,
+                                .tokens = tokens,
+                                .count = VERIFY_TOKENS,
+                                .logits = logits,
                                 .logits_from = VERIFY_TOKENS - 1 };
     if (!sequence || !engine_step(engine, &item, 1, err))
         return false;
     for (uint32_t i = 0; i < engine->info.vocab; i++)
         if (!isfinite(logits[i]))
-            return error_set(err, ERROR_INVALID, "the logit of token %u is not a number: the weights are damaged", i);
+            return error_set(err, ERROR_INVALID,
+                             "the logit of token %u is not a number: the weights are damaged", i);
     return true;
 }
 
@@ -197,8 +207,10 @@ bool engine_verify(const char *path, const char *expected_sha256, struct strbuf 
         return false;
     strbuf_addf(out, "sha256   %s\n", hex);
     if (expected_sha256 && strcmp(hex, expected_sha256) != 0)
-        return error_set(err, ERROR_CORRUPT, "%s has SHA-256 %s, expected %s: fetch it again", path, hex, expected_sha256);
-    strbuf_addf(out, "shapes   %s, %u layers, all tensors as expected\n", engine->info.architecture, engine->info.layers);
+        return error_set(err, ERROR_CORRUPT, "%s has SHA-256 %s, expected %s: fetch it again", path, hex,
+                         expected_sha256);
+    strbuf_addf(out, "shapes   %s, %u layers, all tensors as expected\n", engine->info.architecture,
+                engine->info.layers);
     AUTO(text) char *logits = malloc((size_t)engine->info.vocab * sizeof(float));
     if (!logits)
         return error_set(err, ERROR_NO_MEMORY, "no memory for %u logits", engine->info.vocab);

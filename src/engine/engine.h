@@ -32,21 +32,21 @@
 struct engine;
 
 struct engine_options {
-    const char *isa;                              /* "scalar", "avx2", "avx512vnni", "neon"; NULL: the fastest that runs */
-    const char *cache_dir;                        /* prepared weights and prefixes; NULL: none are read or written */
-    unsigned threads;                             /* 0: as many as affinity and the cgroup's CPU quota give */
-    unsigned context;                             /* tokens a sequence may hold; 0: 4096, or the model's own if less */
-    unsigned cache_tokens;                        /* positions all sequences together may hold; 0: twice `context` */
-    unsigned batch;                               /* tokens computed at a time; 0: 256 */
-    uint64_t memory_limit;                        /* bytes; 0: what the machine and the cgroup have left */
+    const char *isa;       /* "scalar", "avx2", "avx512vnni", "neon"; NULL: the fastest that runs */
+    const char *cache_dir; /* prepared weights and prefixes; NULL: none are read or written */
+    unsigned threads;      /* 0: as many as affinity and the cgroup's CPU quota give */
+    unsigned context;      /* tokens a sequence may hold; 0: 4096, or the model's own if less */
+    unsigned cache_tokens; /* positions all sequences together may hold; 0: twice `context` */
+    unsigned batch;        /* tokens computed at a time; 0: 256 */
+    uint64_t memory_limit; /* bytes; 0: what the machine and the cgroup have left */
 };
 
 /* What a model will need, known before anything is loaded. */
 struct engine_memory {
-    uint64_t weights;                             /* mapped (file or prepared file) or repacked in memory */
-    uint64_t repacked;                            /* of `weights`: anonymous memory, 0 with a prepared file */
-    uint64_t cache;                               /* keys and values: reserved, touched as sequences grow */
-    uint64_t work;                                /* activations, logits, tables, vocabulary */
+    uint64_t weights;  /* mapped (file or prepared file) or repacked in memory */
+    uint64_t repacked; /* of `weights`: anonymous memory, 0 with a prepared file */
+    uint64_t cache;    /* keys and values: reserved, touched as sequences grow */
+    uint64_t work;     /* activations, logits, tables, vocabulary */
     uint64_t total, available;
 };
 
@@ -58,7 +58,10 @@ struct engine_memory {
  *   ERROR_NO_MEMORY     "needs 5.1 GB, 3.9 GB available" */
 struct engine *engine_open(const char *path, const struct engine_options *options, struct error **err);
 void engine_close(struct engine *engine);
-static inline void engine_cleanup(struct engine **engine) { engine_close(*engine); }
+static inline void engine_cleanup(struct engine **engine)
+{
+    engine_close(*engine);
+}
 
 bool engine_estimate(const char *path, const struct engine_options *options, struct engine_memory *memory,
                      struct error **err);
@@ -69,7 +72,7 @@ struct engine_info {
     uint32_t layers, dim, heads, kv_heads, head_dim, vocab, experts, experts_used;
     uint32_t context_trained, context, cache_tokens, threads;
     uint64_t parameters, file_bytes;
-    bool prepared;                                /* the weights were mapped from a prepared file */
+    bool prepared; /* the weights were mapped from a prepared file */
     struct engine_memory memory;
 };
 const struct engine_info *engine_info(const struct engine *engine);
@@ -96,27 +99,31 @@ struct engine_tokens {
 };
 void engine_tokens_add(struct engine_tokens *tokens, int32_t id);
 void engine_tokens_free(struct engine_tokens *tokens);
-static inline void engine_tokens_cleanup(struct engine_tokens *tokens) { engine_tokens_free(tokens); }
+static inline void engine_tokens_cleanup(struct engine_tokens *tokens)
+{
+    engine_tokens_free(tokens);
+}
 
 enum engine_tokenize_flags {
-    ENGINE_ADD_SPECIAL = 1,                       /* begin (and end) of text, as the model's file says */
-    ENGINE_PARSE_SPECIAL = 2,                     /* "<|im_start|>" in the text is that token; never for foreign text */
+    ENGINE_ADD_SPECIAL = 1,   /* begin (and end) of text, as the model's file says */
+    ENGINE_PARSE_SPECIAL = 2, /* "<|im_start|>" in the text is that token; never for foreign text */
 };
 
 /* Append the tokens of `text` to `tokens`. Any bytes are accepted, valid UTF-8 or not. */
-bool engine_tokenize(const struct engine *engine, struct str text, unsigned flags, struct engine_tokens *tokens,
-                     struct error **err);
+bool engine_tokenize(const struct engine *engine, struct str text, unsigned flags,
+                     struct engine_tokens *tokens, struct error **err);
 
 /* Append the bytes of tokens to `out`; special tokens give their text only if `special`. */
 void engine_detokenize(const struct engine *engine, const int32_t *ids, size_t count, bool special,
                        struct strbuf *out);
 
-struct str engine_token_bytes(const struct engine *engine, int32_t token);    /* empty for special and unknown ones */
+struct str engine_token_bytes(const struct engine *engine,
+                              int32_t token); /* empty for special and unknown ones */
 bool engine_token_is_special(const struct engine *engine, int32_t token);
-bool engine_token_is_end(const struct engine *engine, int32_t token);         /* end of text, turn or message */
-int32_t engine_token_begin(const struct engine *engine);                      /* -1 if the model has none */
-int32_t engine_token_end(const struct engine *engine);                        /* -1 likewise */
-int32_t engine_token_find(const struct engine *engine, struct str text);      /* exact text of a token, or -1 */
+bool engine_token_is_end(const struct engine *engine, int32_t token);    /* end of text, turn or message */
+int32_t engine_token_begin(const struct engine *engine);                 /* -1 if the model has none */
+int32_t engine_token_end(const struct engine *engine);                   /* -1 likewise */
+int32_t engine_token_find(const struct engine *engine, struct str text); /* exact text of a token, or -1 */
 
 /* Bytes of tokens as they come, handed on as valid UTF-8: a character that is not whole yet is held back, bytes that
  * can be none become U+FFFD. Zero-initialised; engine_text_end() gives what is still held. */
@@ -130,8 +137,8 @@ void engine_text_end(struct engine_text *text, struct strbuf *out);
 /* ---- chat templates (chat.c) ---------------------------------------------------------------------------------- */
 
 struct engine_message {
-    const char *role;                             /* system, user, assistant, tool */
-    struct str content;                           /* foreign: special tokens in it are text */
+    const char *role;   /* system, user, assistant, tool */
+    struct str content; /* foreign: special tokens in it are text */
 };
 
 /* How the model's file wants a conversation written: the name of the family ("chatml", "granite", ...), known by the
@@ -140,8 +147,8 @@ const char *engine_chat_family(const struct engine *engine);
 
 /* Append the tokens of a conversation. `family`: NULL for the model's own; `generate`: end with what opens the
  * assistant's answer. ERROR_UNSUPPORTED without a family, ERROR_INVALID for an unknown role. */
-bool engine_chat(const struct engine *engine, const char *family, const struct engine_message *messages, size_t count,
-                 bool generate, struct engine_tokens *tokens, struct error **err);
+bool engine_chat(const struct engine *engine, const char *family, const struct engine_message *messages,
+                 size_t count, bool generate, struct engine_tokens *tokens, struct error **err);
 
 /* Append one message to `tokens`, which hold a conversation that engine_chat() wrote without `generate`: they are then
  * what it gives for all the messages at once, at the cost of the new one. Only where engine_chat_can_add(), which asks
@@ -158,11 +165,15 @@ struct engine_sequence;
 struct engine_sequence *engine_sequence_new(struct engine *engine, struct error **err);
 struct engine_sequence *engine_sequence_fork(const struct engine_sequence *sequence, struct error **err);
 void engine_sequence_free(struct engine_sequence *sequence);
-static inline void engine_sequence_cleanup(struct engine_sequence **s) { engine_sequence_free(*s); }
+static inline void engine_sequence_cleanup(struct engine_sequence **s)
+{
+    engine_sequence_free(*s);
+}
 
 size_t engine_sequence_len(const struct engine_sequence *sequence);
-const int32_t *engine_sequence_tokens(const struct engine_sequence *sequence);     /* until the next change to it */
-void engine_sequence_truncate(struct engine_sequence *sequence, size_t len);       /* forget what follows */
+const int32_t *
+engine_sequence_tokens(const struct engine_sequence *sequence);              /* until the next change to it */
+void engine_sequence_truncate(struct engine_sequence *sequence, size_t len); /* forget what follows */
 
 /* ---- the step ------------------------------------------------------------------------------------------------- */
 
@@ -171,15 +182,15 @@ void engine_sequence_truncate(struct engine_sequence *sequence, size_t len);    
 struct engine_item {
     struct engine_sequence *sequence;
     const int32_t *tokens;
-    size_t count;                                 /* >= 1; any number, it is cut into batches inside */
-    float *logits;                                /* [count - logits_from][vocab] */
+    size_t count;  /* >= 1; any number, it is cut into batches inside */
+    float *logits; /* [count - logits_from][vocab] */
     size_t logits_from;
-    float *hidden;                                /* [count - hidden_from][dim]: the final norm's output */
+    float *hidden; /* [count - hidden_from][dim]: the final norm's output */
     size_t hidden_from;
-    float *hidden_mean;                           /* [dim]: its mean over tokens[mean_from..count) */
+    float *hidden_mean; /* [dim]: its mean over tokens[mean_from..count) */
     size_t mean_from;
-    int priority;                                 /* higher first, where several threads' steps wait */
-    const atomic_bool *cancel;                    /* set by another thread: ends with ERROR_CANCELLED, see below */
+    int priority;              /* higher first, where several threads' steps wait */
+    const atomic_bool *cancel; /* set by another thread: ends with ERROR_CANCELLED, see below */
 };
 
 /* Append. All sequences of a call must differ. On failure each sequence is as long as it was before the call:
@@ -194,8 +205,8 @@ bool engine_step(struct engine *engine, struct engine_item *items, size_t n_item
 
 struct engine_choice {
     const int32_t *tokens;
-    size_t count;                                 /* >= 1 */
-    double log_probability;                       /* out: ln P(all its tokens | the sequence) */
+    size_t count;           /* >= 1 */
+    double log_probability; /* out: ln P(all its tokens | the sequence) */
 };
 
 /* The exact log-probability of each continuation, by one pass over the trie of their tokens: a shared beginning is
@@ -205,8 +216,8 @@ bool engine_choose(struct engine *engine, struct engine_sequence *sequence, stru
                    size_t n_choices, struct error **err);
 
 /* Logits after the sequence's last token ([vocab]), and the final norm's output there ([dim]); either may be NULL. */
-bool engine_sequence_logits(struct engine *engine, struct engine_sequence *sequence, float *logits, float *hidden,
-                            struct error **err);
+bool engine_sequence_logits(struct engine *engine, struct engine_sequence *sequence, float *logits,
+                            float *hidden, struct error **err);
 
 /* ln softmax(logits)[i] for all i, in double; in place of a loop in each caller, and with the engine's own exp. */
 void engine_log_softmax(const float *logits, size_t n, double *log_probabilities);
@@ -221,27 +232,32 @@ struct engine_constraint;
 /* `pattern`: the whole text must match. Literals, . [] \d \w \s and their negations, (), |, * + ? {m,n}; Unicode.
  *   ERROR_INVALID   no such expression, or one that matches no text
  *   ERROR_LIMIT     too large to be built */
-struct engine_constraint *engine_constraint_regex(const struct engine *engine, struct str pattern, struct error **err);
+struct engine_constraint *engine_constraint_regex(const struct engine *engine, struct str pattern,
+                                                  struct error **err);
 
 /* A JSON document that satisfies `schema`, keys in the schema's order, written with ", " and ": ". Kept are: type,
  * properties, required, items, minItems, maxItems (16 unless said), enum, const, minLength, maxLength, pattern, minimum,
  * maximum, exclusiveMinimum, exclusiveMaximum, anyOf, oneOf; anything else but annotations is ERROR_UNSUPPORTED. */
-struct engine_constraint *engine_constraint_json(const struct engine *engine, struct str schema, struct error **err);
+struct engine_constraint *engine_constraint_json(const struct engine *engine, struct str schema,
+                                                 struct error **err);
 void engine_constraint_free(struct engine_constraint *constraint);
-static inline void engine_constraint_cleanup(struct engine_constraint **c) { engine_constraint_free(*c); }
+static inline void engine_constraint_cleanup(struct engine_constraint **c)
+{
+    engine_constraint_free(*c);
+}
 
 bool engine_constraint_matches(const struct engine_constraint *constraint, struct str text);
 
 /* ---- completing (complete.c) ------------------------------------------------------------------------------------ */
 
 struct engine_complete_options {
-    struct engine_constraint *constraint;         /* NULL: any text */
-    unsigned max_tokens;                          /* 0: 256 */
-    double temperature;                           /* 0: always the likeliest token; of equals the lowest number */
-    unsigned top_k;                               /* sample among so many of the likeliest; 0: all */
-    double top_p;                                 /* … and of these among the fewest that weigh so much; 0: all */
-    uint64_t seed;                                /* the same seed gives the same text, on any machine */
-    const struct str *stops;                      /* texts that end it; they are not part of the answer */
+    struct engine_constraint *constraint; /* NULL: any text */
+    unsigned max_tokens;                  /* 0: 256 */
+    double temperature;                   /* 0: always the likeliest token; of equals the lowest number */
+    unsigned top_k;                       /* sample among so many of the likeliest; 0: all */
+    double top_p;                         /* … and of these among the fewest that weigh so much; 0: all */
+    uint64_t seed;                        /* the same seed gives the same text, on any machine */
+    const struct str *stops;              /* texts that end it; they are not part of the answer */
     size_t n_stops;
     int priority;
     const atomic_bool *cancel;
@@ -251,21 +267,26 @@ struct engine_complete_options {
 };
 
 enum engine_complete_end {
-    ENGINE_ENDED_BY_MODEL,                        /* an end token */
-    ENGINE_ENDED_BY_CONSTRAINT,                   /* nothing can follow */
-    ENGINE_ENDED_BY_STOP, ENGINE_ENDED_BY_LENGTH, ENGINE_ENDED_BY_CALLER
+    ENGINE_ENDED_BY_MODEL,      /* an end token */
+    ENGINE_ENDED_BY_CONSTRAINT, /* nothing can follow */
+    ENGINE_ENDED_BY_STOP,
+    ENGINE_ENDED_BY_LENGTH,
+    ENGINE_ENDED_BY_CALLER
 };
 
 struct engine_completion {
-    struct strbuf text;                           /* valid UTF-8 */
-    struct engine_tokens tokens;                  /* without the end token */
-    double *log_probabilities;                    /* [tokens.len]: ln P of each, before the constraint; forced ones 0 */
-    double log_probability;                       /* their sum */
-    size_t n_forced;                              /* tokens that the constraint left no choice about: fed, not decoded */
+    struct strbuf text;          /* valid UTF-8 */
+    struct engine_tokens tokens; /* without the end token */
+    double *log_probabilities;   /* [tokens.len]: ln P of each, before the constraint; forced ones 0 */
+    double log_probability;      /* their sum */
+    size_t n_forced;             /* tokens that the constraint left no choice about: fed, not decoded */
     enum engine_complete_end end;
 };
-void engine_completion_free(struct engine_completion *completion);            /* what it holds; it itself is yours */
-static inline void engine_completion_cleanup(struct engine_completion *c) { engine_completion_free(c); }
+void engine_completion_free(struct engine_completion *completion); /* what it holds; it itself is yours */
+static inline void engine_completion_cleanup(struct engine_completion *c)
+{
+    engine_completion_free(c);
+}
 
 /* Write on behind `sequence`, which must hold at least one token. It then holds what was written too, but for the last
  * tokens where nothing was asked after them. ERROR_LIMIT when the context is full counts as ENDED_BY_LENGTH. */
@@ -283,17 +304,20 @@ struct engine_sequence *engine_prefix_open(struct engine *engine, const int32_t 
 
 /* ---- adapters (LoRA) ------------------------------------------------------------------------------------------ */
 
-struct engine_adapter;                            /* must outlive the sequences that use it, not the engine */
+struct engine_adapter; /* must outlive the sequences that use it, not the engine */
 
 /* A GGUF adapter in llama.cpp's layout (adapter.type = lora). ERROR_INVALID if its shapes do not fit the model. */
 struct engine_adapter *engine_adapter_open(struct engine *engine, const char *path, struct error **err);
 void engine_adapter_close(struct engine_adapter *adapter);
-static inline void engine_adapter_cleanup(struct engine_adapter **a) { engine_adapter_close(*a); }
+static inline void engine_adapter_cleanup(struct engine_adapter **a)
+{
+    engine_adapter_close(*a);
+}
 
 /* From here on this sequence's tokens go through `adapter` (NULL: none), at `scale` (1: as trained).
  * ERROR_CONFLICT if the sequence already holds tokens computed otherwise. */
-bool engine_sequence_set_adapter(struct engine_sequence *sequence, struct engine_adapter *adapter, float scale,
-                                 struct error **err);
+bool engine_sequence_set_adapter(struct engine_sequence *sequence, struct engine_adapter *adapter,
+                                 float scale, struct error **err);
 
 /* Merge: from here on W + scale B A stands in W's place for every sequence, and costs nothing more at each token; an
  * adapter that a sequence has comes on top. The new weights are rounded once to the model's type, so logits are those of
@@ -303,6 +327,7 @@ bool engine_sequence_set_adapter(struct engine_sequence *sequence, struct engine
  *   ERROR_CONFLICT      sequences are open: free them first
  *   ERROR_INVALID       an adapter of another engine, or weights that are no finite numbers of their type
  *   ERROR_NO_MEMORY     the new matrices lie beside the old ones until all are there */
-bool engine_merge(struct engine *engine, const struct engine_adapter *adapter, float scale, struct error **err);
+bool engine_merge(struct engine *engine, const struct engine_adapter *adapter, float scale,
+                  struct error **err);
 
 #endif

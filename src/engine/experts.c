@@ -12,13 +12,13 @@ struct turn {
 };
 
 struct experts {
-    float *routing;                               /* [capacity][experts] */
-    uint32_t *chosen;                             /* [capacity][used]: experts, most probable first */
-    uint32_t *turn_of;                            /* [capacity][used]: where in `turns` */
-    uint32_t *start;                              /* [experts + 1]: an expert's first turn */
-    struct turn *turns;                           /* [capacity * used] */
-    float *h, *out;                               /* [capacity * used][ffn], [dim] */
-    unsigned char *quants;                        /* of the gathered rows, expert after expert */
+    float *routing;        /* [capacity][experts] */
+    uint32_t *chosen;      /* [capacity][used]: experts, most probable first */
+    uint32_t *turn_of;     /* [capacity][used]: where in `turns` */
+    uint32_t *start;       /* [experts + 1]: an expert's first turn */
+    struct turn *turns;    /* [capacity * used] */
+    float *h, *out;        /* [capacity * used][ffn], [dim] */
+    unsigned char *quants; /* of the gathered rows, expert after expert */
     float *floats;
     void *arena;
 };
@@ -97,7 +97,8 @@ static void route_rows(struct pass *pass, unsigned thread)
     struct share share = share_of(pass, thread, pass->n, false);
     while (share_next(&share, &row)) {
         pass->kernels->softmax(x->routing + row * m->experts, m->experts);
-        choose_experts(x->routing + row * m->experts, m->experts, m->experts_used, x->chosen + row * m->experts_used);
+        choose_experts(x->routing + row * m->experts, m->experts, m->experts_used,
+                       x->chosen + row * m->experts_used);
     }
     pool_barrier(pass->pool);
 }
@@ -124,7 +125,7 @@ static void order_by_expert(struct pass *pass)
             x->turn_of[(size_t)row * m->experts_used + i] = turn;
         }
     }
-    for (uint32_t e = m->experts; e > 0; e--)     /* each start has moved on to the next one's: move them back */
+    for (uint32_t e = m->experts; e > 0; e--) /* each start has moved on to the next one's: move them back */
         x->start[e] = x->start[e - 1];
     x->start[0] = 0;
 }
@@ -142,7 +143,8 @@ static void route(struct pass *pass, unsigned thread, const struct layer *l, con
 
 /* ---- gathering ---- */
 
-static struct activations activations_of(const struct pass *pass, uint32_t expert, uint32_t cols, unsigned needs)
+static struct activations activations_of(const struct pass *pass, uint32_t expert, uint32_t cols,
+                                         unsigned needs)
 {
     const struct experts *x = pass->experts;
     size_t start = x->start[expert];
@@ -156,16 +158,19 @@ static struct activations activations_of(const struct pass *pass, uint32_t exper
 }
 
 /* A quantised row lies in pieces, one a block; see struct activations. */
-static void copy_quants(const struct activations *to, uint32_t to_row, const struct activations *from, uint32_t from_row)
+static void copy_quants(const struct activations *to, uint32_t to_row, const struct activations *from,
+                        uint32_t from_row)
 {
     size_t row_bytes = activations_quant_bytes(1, to->cols);
     uint32_t to_first = to_row - to_row % to->tile, from_first = from_row - from_row % from->tile;
-    uint32_t to_width = MIN(to->rows - to_first, to->tile), from_width = MIN(from->rows - from_first, from->tile);
+    uint32_t to_width = MIN(to->rows - to_first, to->tile),
+             from_width = MIN(from->rows - from_first, from->tile);
     unsigned char *out = to->quants + to_first * row_bytes;
     const unsigned char *in = from->quants + from_first * row_bytes;
     to_row -= to_first;
     from_row -= from_first;
-    for (uint32_t b = 0; b < to->cols / BLOCK; b++, out += to_width * QUANT_BYTES, in += from_width * QUANT_BYTES) {
+    for (uint32_t b = 0; b < to->cols / BLOCK;
+         b++, out += to_width * QUANT_BYTES, in += from_width * QUANT_BYTES) {
         memcpy(out + 32 * to_row, in + 32 * from_row, 32);
         for (uint32_t i = 0; i < 5; i++)
             memcpy(out + 32 * to_width + 4 * (i * to_width + to_row),
@@ -173,10 +178,12 @@ static void copy_quants(const struct activations *to, uint32_t to_row, const str
     }
 }
 
-static void copy_floats(const struct activations *to, uint32_t to_row, const struct activations *from, uint32_t from_row)
+static void copy_floats(const struct activations *to, uint32_t to_row, const struct activations *from,
+                        uint32_t from_row)
 {
     uint32_t to_first = to_row - to_row % to->tile, from_first = from_row - from_row % from->tile;
-    uint32_t to_width = MIN(to->rows - to_first, to->tile), from_width = MIN(from->rows - from_first, from->tile);
+    uint32_t to_width = MIN(to->rows - to_first, to->tile),
+             from_width = MIN(from->rows - from_first, from->tile);
     float *out = to->floats + (size_t)to_first * to->cols + to_row - to_first;
     const float *in = from->floats + (size_t)from_first * from->cols + from_row - from_first;
     for (size_t i = 0; i < to->cols; i++)
@@ -206,8 +213,8 @@ static void gather_rows(struct pass *pass, unsigned thread, const struct activat
 struct work {
     struct share share;
     const struct experts *experts;
-    uint32_t expert, groups;                      /* where the walk over the experts has come to */
-    size_t before;                                /* items of the experts before it */
+    uint32_t expert, groups; /* where the walk over the experts has come to */
+    size_t before;           /* items of the experts before it */
 };
 
 static struct work work_of(const struct pass *pass, unsigned thread, uint32_t groups)
@@ -246,8 +253,10 @@ static void experts_gate_up(struct pass *pass, unsigned thread, const struct lay
         struct activations a = activations_of(pass, expert, m->dim, needs);
         float *h = x->h + (size_t)x->start[expert] * m->ffn;
         k->multiply(&l->gates[expert], group, &a,
-                    &(struct product){ .out = own->gates, .stride = LANES, .scale = 1, .narrow = true }, own->panel);
-        k->multiply(&l->ups[expert], group, &a, &(struct product){ .out = h, .stride = m->ffn, .scale = 1 }, own->panel);
+                    &(struct product){ .out = own->gates, .stride = LANES, .scale = 1, .narrow = true },
+                    own->panel);
+        k->multiply(&l->ups[expert], group, &a, &(struct product){ .out = h, .stride = m->ffn, .scale = 1 },
+                    own->panel);
         for (uint32_t r = 0; r < a.rows; r++) {
             float *to = h + (size_t)r * m->ffn + group * LANES;
             k->silu_multiply(to, own->gates + r * LANES, to, LANES);
@@ -280,7 +289,9 @@ static void experts_down(struct pass *pass, unsigned thread, const struct layer 
     uint32_t expert, group;
     while (work_next(&work, &expert, &group)) {
         struct activations a = activations_of(pass, expert, m->ffn, needs);
-        struct product product = { .out = x->out + (size_t)x->start[expert] * m->dim, .stride = m->dim, .scale = 1 };
+        struct product product = { .out = x->out + (size_t)x->start[expert] * m->dim,
+                                   .stride = m->dim,
+                                   .scale = 1 };
         pass->kernels->multiply(&l->downs[expert], group, &a, &product, pass->memory[thread].panel);
     }
     pool_barrier(pass->pool);
@@ -310,8 +321,8 @@ void block_experts_ffn(struct pass *pass, unsigned thread, uint32_t layer)
     if (pass->n == 0)
         return;
     unsigned in = need_of(&l->gates[0]) | need_of(&l->ups[0]), out = need_of(&l->downs[0]);
-    struct activations a = prepare(pass, thread, pass->x, pass->n, pass->model->dim, l->ffn_norm,
-                                   in | need_of(&l->router));
+    struct activations a =
+        prepare(pass, thread, pass->x, pass->n, pass->model->dim, l->ffn_norm, in | need_of(&l->router));
     route(pass, thread, l, &a);
     gather_rows(pass, thread, &a, in);
     experts_gate_up(pass, thread, l, in);

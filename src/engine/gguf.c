@@ -8,7 +8,7 @@
 #include "engine/mapping.h"
 
 enum {
-    GGUF_MAGIC = 0x46554747,                      /* "GGUF" */
+    GGUF_MAGIC = 0x46554747, /* "GGUF" */
     GGUF_TENSORS_MAX = 100 * 1000,
     GGUF_VALUES_MAX = 100 * 1000,
     GGUF_STRING_MAX = 64 * 1024 * 1024,
@@ -16,7 +16,7 @@ enum {
 };
 
 struct gguf {
-    struct mapping *mapping;                      /* NULL if the bytes are borrowed */
+    struct mapping *mapping; /* NULL if the bytes are borrowed */
     const unsigned char *bytes;
     size_t len;
     uint32_t version;
@@ -25,26 +25,21 @@ struct gguf {
     size_t value_count;
     struct gguf_tensor *tensors;
     size_t tensor_count;
-    uint32_t *value_index, *tensor_index;         /* hash tables: position + 1, open addressing */
+    uint32_t *value_index, *tensor_index; /* hash tables: position + 1, open addressing */
     size_t value_slots, tensor_slots;
 };
 
 static const struct tensor_traits traits[TENSOR_TYPE_MAX] = {
-    [TENSOR_F32] = { "F32", 1, 4 },
-    [TENSOR_F16] = { "F16", 1, 2 },
-    [TENSOR_BF16] = { "BF16", 1, 2 },
-    [TENSOR_Q4_0] = { "Q4_0", 32, 18 },
-    [TENSOR_Q4_1] = { "Q4_1", 32, 20 },
-    [TENSOR_Q5_0] = { "Q5_0", 32, 22 },
-    [TENSOR_Q5_1] = { "Q5_1", 32, 24 },
-    [TENSOR_Q8_0] = { "Q8_0", 32, 34 },
-    [TENSOR_Q4_K] = { "Q4_K", 256, 144 },
-    [TENSOR_Q5_K] = { "Q5_K", 256, 176 },
+    [TENSOR_F32] = { "F32", 1, 4 },       [TENSOR_F16] = { "F16", 1, 2 },
+    [TENSOR_BF16] = { "BF16", 1, 2 },     [TENSOR_Q4_0] = { "Q4_0", 32, 18 },
+    [TENSOR_Q4_1] = { "Q4_1", 32, 20 },   [TENSOR_Q5_0] = { "Q5_0", 32, 22 },
+    [TENSOR_Q5_1] = { "Q5_1", 32, 24 },   [TENSOR_Q8_0] = { "Q8_0", 32, 34 },
+    [TENSOR_Q4_K] = { "Q4_K", 256, 144 }, [TENSOR_Q5_K] = { "Q5_K", 256, 176 },
     [TENSOR_Q6_K] = { "Q6_K", 256, 210 },
 };
 
 static const unsigned char kind_bytes[GGUF_KIND_COUNT] = {
-    [GGUF_U8] = 1,  [GGUF_I8] = 1,  [GGUF_U16] = 2,  [GGUF_I16] = 2, [GGUF_U32] = 4, [GGUF_I32] = 4,
+    [GGUF_U8] = 1,  [GGUF_I8] = 1,   [GGUF_U16] = 2, [GGUF_I16] = 2, [GGUF_U32] = 4, [GGUF_I32] = 4,
     [GGUF_F32] = 4, [GGUF_BOOL] = 1, [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8,
 };
 
@@ -82,10 +77,11 @@ static bool read_value(struct reader *in, struct gguf_value *value, struct error
         value->count = reader_u64(in);
     }
     if (!reader_ok(in))
-        return error_set(err, ERROR_INVALID, "the metadata ends at byte %zu, in the middle of an entry", in->at);
+        return error_set(err, ERROR_INVALID, "the metadata ends at byte %zu, in the middle of an entry",
+                         in->at);
     if (kind >= GGUF_KIND_COUNT || element >= GGUF_KIND_COUNT || element == GGUF_ARRAY)
-        return error_set(err, ERROR_INVALID, "metadata " STR_FMT " is of unknown kind %u/%u", STR_ARG(value->key), kind,
-                         element);
+        return error_set(err, ERROR_INVALID, "metadata " STR_FMT " is of unknown kind %u/%u",
+                         STR_ARG(value->key), kind, element);
     value->kind = (enum gguf_kind)kind;
     value->element = (enum gguf_kind)element;
     size_t begin = in->at;
@@ -103,11 +99,11 @@ static bool check_dims(struct gguf_tensor *tensor, struct error **err)
     uint64_t count = 1;
     for (uint32_t i = 0; i < GGUF_DIMS_MAX; i++) {
         if (tensor->dims[i] == 0 || __builtin_mul_overflow(count, tensor->dims[i], &count) || count >> 60)
-            return error_set(err, ERROR_INVALID, "tensor " STR_FMT " has a dimension of %llu", STR_ARG(tensor->name),
-                             (unsigned long long)tensor->dims[i]);
+            return error_set(err, ERROR_INVALID, "tensor " STR_FMT " has a dimension of %llu",
+                             STR_ARG(tensor->name), (unsigned long long)tensor->dims[i]);
     }
     if (!type->name)
-        return true;                              /* shown by engine_describe(), refused when a model wants it */
+        return true; /* shown by engine_describe(), refused when a model wants it */
     if (tensor->dims[0] % type->block != 0)
         return error_set(err, ERROR_INVALID, "tensor " STR_FMT ": rows of %llu are not whole %s blocks of %u",
                          STR_ARG(tensor->name), (unsigned long long)tensor->dims[0], type->name, type->block);
@@ -128,7 +124,8 @@ static bool read_tensor(struct reader *in, struct gguf_tensor *tensor, struct er
     tensor->type = reader_u32(in);
     tensor->offset = reader_u64(in);
     if (!reader_ok(in))
-        return error_set(err, ERROR_INVALID, "the tensor list ends at byte %zu, in the middle of an entry", in->at);
+        return error_set(err, ERROR_INVALID, "the tensor list ends at byte %zu, in the middle of an entry",
+                         in->at);
     return check_dims(tensor, err);
 }
 
@@ -136,12 +133,13 @@ static bool place_tensor(const struct gguf *file, struct gguf_tensor *tensor, st
 {
     uint64_t begin, end;
     if (tensor->offset % file->alignment != 0)
-        return error_set(err, ERROR_INVALID, "tensor " STR_FMT " begins at %llu, which is not a multiple of %llu",
-                         STR_ARG(tensor->name), (unsigned long long)tensor->offset,
-                         (unsigned long long)file->alignment);
+        return error_set(
+            err, ERROR_INVALID, "tensor " STR_FMT " begins at %llu, which is not a multiple of %llu",
+            STR_ARG(tensor->name), (unsigned long long)tensor->offset, (unsigned long long)file->alignment);
     if (__builtin_add_overflow(file->data_offset, tensor->offset, &begin) ||
         __builtin_add_overflow(begin, tensor->bytes, &end) || end > file->len)
-        return error_set(err, ERROR_INVALID, "tensor " STR_FMT " ends past the file (%zu bytes): it is cut short",
+        return error_set(err, ERROR_INVALID,
+                         "tensor " STR_FMT " ends past the file (%zu bytes): it is cut short",
                          STR_ARG(tensor->name), file->len);
     tensor->offset = begin;
     tensor->data = file->bytes + begin;
@@ -158,13 +156,20 @@ static uint32_t *index_new(size_t count, size_t *slots)
     return xcalloc(*slots, sizeof(uint32_t));
 }
 
-static struct str value_name(const struct gguf *file, size_t i) { return file->values[i].key; }
-static struct str tensor_name(const struct gguf *file, size_t i) { return file->tensors[i].name; }
+static struct str value_name(const struct gguf *file, size_t i)
+{
+    return file->values[i].key;
+}
+static struct str tensor_name(const struct gguf *file, size_t i)
+{
+    return file->tensors[i].name;
+}
 
 typedef struct str name_of(const struct gguf *file, size_t i);
 
 /* The slot that holds `name`, or the free one where it belongs. */
-static size_t index_slot(const struct gguf *file, const uint32_t *index, size_t slots, name_of *name_of_entry, struct str name)
+static size_t index_slot(const struct gguf *file, const uint32_t *index, size_t slots, name_of *name_of_entry,
+                         struct str name)
 {
     size_t at = str_hash(name, 0) & (slots - 1);
     while (index[at] != 0 && !str_eq(name_of_entry(file, index[at] - 1), name))
@@ -172,13 +177,14 @@ static size_t index_slot(const struct gguf *file, const uint32_t *index, size_t 
     return at;
 }
 
-static bool index_build(const struct gguf *file, uint32_t *index, size_t slots, name_of *name_of_entry, size_t count,
-                        struct error **err)
+static bool index_build(const struct gguf *file, uint32_t *index, size_t slots, name_of *name_of_entry,
+                        size_t count, struct error **err)
 {
     for (size_t i = 0; i < count; i++) {
         size_t at = index_slot(file, index, slots, name_of_entry, name_of_entry(file, i));
         if (index[at] != 0)
-            return error_set(err, ERROR_INVALID, "\"" STR_FMT "\" is there twice", STR_ARG(name_of_entry(file, i)));
+            return error_set(err, ERROR_INVALID, "\"" STR_FMT "\" is there twice",
+                             STR_ARG(name_of_entry(file, i)));
         index[at] = (uint32_t)i + 1;
     }
     return true;
@@ -284,12 +290,30 @@ void gguf_close(struct gguf *file)
 
 /* ---- asking ---- */
 
-uint32_t gguf_version(const struct gguf *file) { return file->version; }
-size_t gguf_size(const struct gguf *file) { return file->len; }
-const void *gguf_bytes(const struct gguf *file) { return file->bytes; }
-const struct mapping *gguf_mapping(const struct gguf *file) { return file->mapping; }
-size_t gguf_tensor_count(const struct gguf *file) { return file->tensor_count; }
-size_t gguf_value_count(const struct gguf *file) { return file->value_count; }
+uint32_t gguf_version(const struct gguf *file)
+{
+    return file->version;
+}
+size_t gguf_size(const struct gguf *file)
+{
+    return file->len;
+}
+const void *gguf_bytes(const struct gguf *file)
+{
+    return file->bytes;
+}
+const struct mapping *gguf_mapping(const struct gguf *file)
+{
+    return file->mapping;
+}
+size_t gguf_tensor_count(const struct gguf *file)
+{
+    return file->tensor_count;
+}
+size_t gguf_value_count(const struct gguf *file)
+{
+    return file->value_count;
+}
 
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *file, size_t index)
 {
@@ -320,15 +344,30 @@ static bool integer_at(const struct gguf_value *value, uint64_t i, int64_t *numb
     reader_seek(&in, i * kind_bytes[value->element]);
     switch (value->element) {
     case GGUF_U8:
-    case GGUF_BOOL: *number = reader_u8(&in); break;
-    case GGUF_I8: *number = (int8_t)reader_u8(&in); break;
-    case GGUF_U16: *number = reader_u16(&in); break;
-    case GGUF_I16: *number = (int16_t)reader_u16(&in); break;
-    case GGUF_U32: *number = reader_u32(&in); break;
-    case GGUF_I32: *number = (int32_t)reader_u32(&in); break;
+    case GGUF_BOOL:
+        *number = reader_u8(&in);
+        break;
+    case GGUF_I8:
+        *number = (int8_t)reader_u8(&in);
+        break;
+    case GGUF_U16:
+        *number = reader_u16(&in);
+        break;
+    case GGUF_I16:
+        *number = (int16_t)reader_u16(&in);
+        break;
+    case GGUF_U32:
+        *number = reader_u32(&in);
+        break;
+    case GGUF_I32:
+        *number = (int32_t)reader_u32(&in);
+        break;
     case GGUF_U64:
-    case GGUF_I64: *number = (int64_t)reader_u64(&in); break;
-    default: return false;
+    case GGUF_I64:
+        *number = (int64_t)reader_u64(&in);
+        break;
+    default:
+        return false;
     }
     return reader_ok(&in) && !(value->element == GGUF_U64 && *number < 0);
 }

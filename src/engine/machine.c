@@ -58,7 +58,8 @@ static unsigned quota_v2(const char *directory)
 static unsigned quota_v1(const char *directory)
 {
     uint64_t quota, period;
-    if (!read_number(directory, "cpu.cfs_quota_us", &quota) || !read_number(directory, "cpu.cfs_period_us", &period))
+    if (!read_number(directory, "cpu.cfs_quota_us", &quota) ||
+        !read_number(directory, "cpu.cfs_period_us", &period))
         return 0;
     return period ? (unsigned)((quota + period - 1) / period) : 0;
 }
@@ -81,7 +82,7 @@ static uint64_t room_v1(const char *directory)
 }
 
 struct limits {
-    unsigned cpus;                                /* 0: no limit */
+    unsigned cpus; /* 0: no limit */
     uint64_t room;
 };
 
@@ -120,7 +121,8 @@ static struct limits cgroup_limits(void)
     struct str rest = strbuf_str(&text), line;
     while (str_split(&rest, '\n', &line)) {
         struct str number, controllers, path = line;
-        if (!str_split(&path, ':', &number) || !str_split(&path, ':', &controllers) || path.len > PATH_LEN / 2)
+        if (!str_split(&path, ':', &number) || !str_split(&path, ':', &controllers) ||
+            path.len > PATH_LEN / 2)
             continue;
         if (str_is_empty(controllers))
             tighten_upward(&limits, "/sys/fs/cgroup", path);

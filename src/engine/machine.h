@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-unsigned machine_threads(void);                   /* CPUs we may run on, bounded by the cgroup's quota; >= 1 */
-uint64_t machine_memory_available(void);          /* bytes, the least of MemAvailable and the cgroups' room */
+unsigned machine_threads(void);          /* CPUs we may run on, bounded by the cgroup's quota; >= 1 */
+uint64_t machine_memory_available(void); /* bytes, the least of MemAvailable and the cgroups' room */
 
 #endif

@@ -4,21 +4,21 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 enum { MAPPINGS_MAX = 64 };
 
 static struct mapped_range {
-    _Atomic(uintptr_t) begin;                     /* 0: the slot is free; 1: being filled */
+    _Atomic(uintptr_t) begin; /* 0: the slot is free; 1: being filled */
     _Atomic(uintptr_t) end;
     atomic_bool failed;
 } ranges[MAPPINGS_MAX];
 
 static struct sigaction previous_action;
-static size_t page_size;                          /* set before the handler is installed */
+static size_t page_size; /* set before the handler is installed */
 
 static struct mapped_range *range_of(uintptr_t address)
 {
@@ -35,7 +35,8 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 {
     uintptr_t page = (uintptr_t)info->si_addr & ~(uintptr_t)(page_size - 1);
     struct mapped_range *range = range_of((uintptr_t)info->si_addr);
-    if (range && mmap((void *)page, page_size, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) {
+    if (range && mmap((void *)page, page_size, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+                     MAP_FAILED) {
         atomic_store(&range->failed, true);
         return;
     }
@@ -43,7 +44,8 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
         previous_action.sa_sigaction(number, info, context);
         return;
     }
-    sigaction(SIGBUS, &previous_action, NULL);    /* not ours: the instruction runs again and meets the old handler */
+    sigaction(SIGBUS, &previous_action,
+              NULL); /* not ours: the instruction runs again and meets the old handler */
 }
 
 /* At each mapping, since somebody may have put another handler over ours (test frameworks do). */
@@ -53,7 +55,8 @@ static void install_handler(void)
     struct sigaction now, action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER };
     pthread_mutex_lock(&lock);
     page_size = (size_t)sysconf(_SC_PAGESIZE);
-    if (sigaction(SIGBUS, NULL, &now) == 0 && !((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_bus_error)) {
+    if (sigaction(SIGBUS, NULL, &now) == 0 &&
+        !((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_bus_error)) {
         previous_action = now;
         sigemptyset(&action.sa_mask);
         sigaction(SIGBUS, &action, NULL);

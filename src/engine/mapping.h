@@ -16,17 +16,21 @@
 #include "base/mem.h"
 
 struct mapping {
-    unsigned char *bytes;                         /* page-aligned; NULL for an empty file */
+    unsigned char *bytes; /* page-aligned; NULL for an empty file */
     size_t len;
-    struct stat stat;                             /* as it was when mapped */
-    int slot;                                     /* in the handler's table */
+    struct stat stat; /* as it was when mapped */
+    int slot;         /* in the handler's table */
 };
 
 /* ERROR_NOT_FOUND, ERROR_DENIED, ERROR_IO; ERROR_LIMIT when too many files are mapped (64). The caller closes. */
 struct mapping *mapping_open(const char *path, struct error **err);
 void mapping_close(struct mapping *mapping);
-static inline void mapping_cleanup(struct mapping **mapping) { mapping_close(*mapping); }
+static inline void mapping_cleanup(struct mapping **mapping)
+{
+    mapping_close(*mapping);
+}
 
-bool mapping_failed(const struct mapping *mapping);     /* some of its bytes have been zeros since they were touched */
+bool mapping_failed(
+    const struct mapping *mapping); /* some of its bytes have been zeros since they were touched */
 
 #endif

@@ -6,7 +6,7 @@
 
 static const double ln2_high = 0x1.62e42fefa38p-1, ln2_low = 0x1.ef35793c7673p-45;
 
-static double power_of_two(int n)                 /* n in -1022..1023 */
+static double power_of_two(int n) /* n in -1022..1023 */
 {
     uint64_t bits = (uint64_t)(n + 1023) << 52;
     double value;
@@ -21,7 +21,7 @@ double numeric_exp(double x)
     if (x > 700)
         return INFINITY;
     double n = rint(x * 0x1.71547652b82fep+0), r = x - n * ln2_high - n * ln2_low, sum = 1;
-    for (int k = 17; k >= 1; k--)                 /* |r| <= 0.35: r^18 / 18! is under 1e-24 */
+    for (int k = 17; k >= 1; k--) /* |r| <= 0.35: r^18 / 18! is under 1e-24 */
         sum = 1 + sum * r / k;
     return sum * power_of_two((int)n);
 }
@@ -53,15 +53,27 @@ void numeric_sincos(double x, double *sine, double *cosine)
     r = r - k * 0x1.0b4611a6p-34;
     r = r - k * 0x1.3198a2e037073p-69;
     double r2 = r * r, s = 1, c = 1;
-    for (int i = 18; i >= 2; i -= 2) {            /* |r| <= 0.79 */
+    for (int i = 18; i >= 2; i -= 2) { /* |r| <= 0.79 */
         s = 1 - s * r2 / (i * (i + 1));
         c = 1 - c * r2 / (i * (i - 1));
     }
     s *= r;
     switch ((int64_t)k & 3) {
-    case 0: *sine = s; *cosine = c; break;
-    case 1: *sine = c; *cosine = -s; break;
-    case 2: *sine = -s; *cosine = -c; break;
-    default: *sine = -c; *cosine = s; break;
+    case 0:
+        *sine = s;
+        *cosine = c;
+        break;
+    case 1:
+        *sine = c;
+        *cosine = -s;
+        break;
+    case 2:
+        *sine = -s;
+        *cosine = -c;
+        break;
+    default:
+        *sine = -c;
+        *cosine = s;
+        break;
     }
 }

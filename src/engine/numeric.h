@@ -4,7 +4,7 @@
 #define ENGINE_NUMERIC_H
 
 double numeric_exp(double x);
-double numeric_log(double x);                     /* x > 0; -infinity for 0 */
-void numeric_sincos(double x, double *sine, double *cosine);  /* |x| < 1e8 */
+double numeric_log(double x);                                /* x > 0; -infinity for 0 */
+void numeric_sincos(double x, double *sine, double *cosine); /* |x| < 1e8 */
 
 #endif

@@ -23,11 +23,12 @@ static size_t widest(const struct model *m)
     return MAX(MAX((size_t)m->dim, (size_t)(m->experts ? 0 : m->ffn)), wide);
 }
 
-static void lay_out_thread(struct pass_memory *own, const struct model *m, uint32_t capacity, uint32_t context,
-                           unsigned char *base, size_t *at)
+static void lay_out_thread(struct pass_memory *own, const struct model *m, uint32_t capacity,
+                           uint32_t context, unsigned char *base, size_t *at)
 {
     size_t cols = MAX(widest(m), (size_t)m->ffn);
-    own->panel = take(base, at, MAX(multiply_panel_bytes((uint32_t)cols), (size_t)(context / PAGE + 1) * sizeof(void *)));
+    own->panel = take(
+        base, at, MAX(multiply_panel_bytes((uint32_t)cols), (size_t)(context / PAGE + 1) * sizeof(void *)));
     own->gates = take(base, at, (size_t)capacity * LANES * sizeof(float));
     own->row = take(base, at, cols * sizeof(float));
     own->quants = take(base, at, activations_quant_bytes(1, (uint32_t)cols));
@@ -36,10 +37,11 @@ static void lay_out_thread(struct pass_memory *own, const struct model *m, uint3
     own->attend = take(base, at, attend_scratch_floats(m->head_dim, PASS_QUERIES) * sizeof(float));
 }
 
-static size_t lay_out(struct pass *p, const struct model *m, uint32_t capacity, uint32_t context, unsigned threads,
-                      unsigned char *base)
+static size_t lay_out(struct pass *p, const struct model *m, uint32_t capacity, uint32_t context,
+                      unsigned threads, unsigned char *base)
 {
-    size_t at = 0, n = capacity, wide = (size_t)m->heads * m->head_dim, narrow = (size_t)m->kv_heads * m->head_dim;
+    size_t at = 0, n = capacity, wide = (size_t)m->heads * m->head_dim,
+           narrow = (size_t)m->kv_heads * m->head_dim;
     p->head_bytes = (size_t)m->head_dim * PAGE * 2 * sizeof(uint16_t);
     p->rows = take(base, &at, (n + 1) * sizeof *p->rows);
     p->tiles = take(base, &at, n * sizeof *p->tiles);
@@ -77,16 +79,18 @@ static void fill_rope(void *context, unsigned thread)
 {
     struct pass *pass = context;
     unsigned threads = pool_threads(pass->pool);
-    uint64_t n = pass->n;                         /* pass_new() lends it for the context's size */
-    model_rope_table(pass->model, (uint32_t)(n * thread / threads), (uint32_t)(n * (thread + 1) / threads), pass->rope);
+    uint64_t n = pass->n; /* pass_new() lends it for the context's size */
+    model_rope_table(pass->model, (uint32_t)(n * thread / threads), (uint32_t)(n * (thread + 1) / threads),
+                     pass->rope);
 }
 
-struct pass *pass_new(const struct model *model, const struct kernels *kernels, struct pool *pool, uint32_t capacity,
-                      uint32_t context, struct error **err)
+struct pass *pass_new(const struct model *model, const struct kernels *kernels, struct pool *pool,
+                      uint32_t capacity, uint32_t context, struct error **err)
 {
     struct pass *pass = xcalloc(1, sizeof *pass);
     pass->arena_bytes = lay_out(pass, model, capacity, context, pool_threads(pool), NULL);
-    pass->arena = mmap(NULL, pass->arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    pass->arena = mmap(NULL, pass->arena_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pass->arena == MAP_FAILED || (model->experts && !(pass->experts = experts_new(model, capacity)))) {
         pass->arena = pass->arena == MAP_FAILED ? NULL : pass->arena;
         pass_free(pass);
@@ -123,7 +127,8 @@ static void embed(struct pass *pass, unsigned thread)
     struct share share = share_of(pass, thread, pass->n, false);
     while (share_next(&share, &row)) {
         float *x = pass->x + row * m->dim;
-        const unsigned char *from = (const unsigned char *)m->embedding->data + (size_t)pass->rows[row].token * row_bytes;
+        const unsigned char *from =
+            (const unsigned char *)m->embedding->data + (size_t)pass->rows[row].token * row_bytes;
         dequantize_row(m->embedding->type, from, x, m->dim);
         pass->kernels->scale(x, m->embedding_scale, m->dim);
     }
@@ -136,7 +141,8 @@ static void final_norm(struct pass *pass, unsigned thread)
     size_t row;
     struct share share = share_of(pass, thread, pass->n, false);
     while (share_next(&share, &row))
-        pass->kernels->rmsnorm(pass->hidden + row * m->dim, pass->x + row * m->dim, m->output_norm, m->dim, m->rms_eps);
+        pass->kernels->rmsnorm(pass->hidden + row * m->dim, pass->x + row * m->dim, m->output_norm, m->dim,
+                               m->rms_eps);
     pool_barrier(pass->pool);
 }
 
@@ -149,7 +155,8 @@ static uint32_t collect_head_rows(struct pass *pass, uint32_t *next)
         const struct pass_row *row = &pass->rows[*next];
         if (!row->logits && !row->n_scores)
             continue;
-        memcpy(pass->normed + (size_t)n * m->dim, pass->hidden + (size_t)*next * m->dim, m->dim * sizeof(float));
+        memcpy(pass->normed + (size_t)n * m->dim, pass->hidden + (size_t)*next * m->dim,
+               m->dim * sizeof(float));
         pass->logit_rows[n] = row->logits ? row->logits : pass->logits + (size_t)n * m->vocab;
         pass->logit_of[n++] = *next;
     }
@@ -180,7 +187,8 @@ static void give_logits(struct pass *pass, unsigned thread)
             collect_head_rows(pass, &begin);
         pool_barrier(pass->pool);
         struct activations a = prepare(pass, thread, pass->normed, n, m->dim, NULL, need_of(&m->output));
-        multiply_share(pass, thread, &m->output, &a, &(struct product){ .rows = pass->logit_rows, .scale = m->logit_scale });
+        multiply_share(pass, thread, &m->output, &a,
+                       &(struct product){ .rows = pass->logit_rows, .scale = m->logit_scale });
         pool_barrier(pass->pool);
         size_t i;
         struct share share = share_of(pass, thread, n, false);
@@ -204,7 +212,7 @@ static void run(void *context, unsigned thread)
 {
     struct pass *pass = context;
     bool is_empty = pass->n == 0;
-    pool_barrier(pass->pool);                     /* before anyone changes n */
+    pool_barrier(pass->pool); /* before anyone changes n */
     if (!is_empty)
         embed(pass, thread);
     for (uint32_t layer = 0; layer < pass->model->layers && !is_empty; layer++)

@@ -16,22 +16,22 @@
  * its time slice away against the other (measured: 15 tokens/s where one thread alone does 210). So then we yield,
  * again and again, and at last sleep. */
 enum {
-    SPINS = 400,                                  /* pauses: 20 to 60 us */
+    SPINS = 400, /* pauses: 20 to 60 us */
     YIELDS_BARRIER = 2000,
-    YIELDS_IDLE = 50,                             /* between jobs: a sampler's time, not a core burnt */
+    YIELDS_IDLE = 50, /* between jobs: a sampler's time, not a core burnt */
 };
 
 struct pool {
     unsigned threads;
-    pthread_t *handles;                           /* [threads - 1] */
+    pthread_t *handles; /* [threads - 1] */
     void (*job)(void *context, unsigned thread);
     void *context;
 
-    _Alignas(64) atomic_uint generation;          /* counts jobs; futex */
+    _Alignas(64) atomic_uint generation; /* counts jobs; futex */
     atomic_uint idle_sleepers;
     atomic_bool stop;
     _Alignas(64) atomic_uint arrived;
-    _Alignas(64) atomic_uint phase;               /* counts barriers; futex */
+    _Alignas(64) atomic_uint phase; /* counts barriers; futex */
     atomic_uint phase_sleepers;
     _Alignas(64) atomic_size_t next;
 };
@@ -121,7 +121,7 @@ struct pool *pool_new(unsigned threads)
         *worker = (struct worker){ pool, i };
         if (pthread_create(&pool->handles[i - 1], NULL, work, worker) != 0) {
             free(worker);
-            pool->threads = i;                    /* fewer threads: slower, and right */
+            pool->threads = i; /* fewer threads: slower, and right */
             break;
         }
     }
@@ -141,7 +141,10 @@ void pool_free(struct pool *pool)
     free(pool);
 }
 
-unsigned pool_threads(const struct pool *pool) { return pool->threads; }
+unsigned pool_threads(const struct pool *pool)
+{
+    return pool->threads;
+}
 
 void pool_run(struct pool *pool, void (*job)(void *context, unsigned thread), void *context)
 {

@@ -9,7 +9,7 @@
 
 struct pool;
 
-struct pool *pool_new(unsigned threads);          /* >= 1 */
+struct pool *pool_new(unsigned threads); /* >= 1 */
 void pool_free(struct pool *pool);
 unsigned pool_threads(const struct pool *pool);
 

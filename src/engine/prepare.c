@@ -12,7 +12,7 @@
 #include "engine/mapping.h"
 
 struct prepared_head {
-    char magic[8];                                /* "PASLWGT\n" */
+    char magic[8]; /* "PASLWGT\n" */
     uint32_t version, page;
     uint64_t packed_bytes, n_slots;
     char model_sha256[SHA256_HEX_LEN];
@@ -22,8 +22,10 @@ static const char magic[8] = "PASLWGT\n";
 
 static struct prepared_head head_of(const struct model *model, const char *hex)
 {
-    struct prepared_head head = { .version = CACHE_FILE_VERSION, .page = CACHE_FILE_PAGE,
-                                  .packed_bytes = model->packed_bytes, .n_slots = model->n_slots };
+    struct prepared_head head = { .version = CACHE_FILE_VERSION,
+                                  .page = CACHE_FILE_PAGE,
+                                  .packed_bytes = model->packed_bytes,
+                                  .n_slots = model->n_slots };
     memcpy(head.magic, magic, sizeof magic);
     memcpy(head.model_sha256, hex, SHA256_HEX_LEN);
     return head;
@@ -58,8 +60,8 @@ struct mapping *prepared_open(const char *path, const char *cache_dir, struct mo
     return mapping;
 }
 
-static bool hash_model(const char *path, const char *cache_dir, const struct gguf *file, char hex[SHA256_HEX_LEN + 1],
-                       struct error **err)
+static bool hash_model(const char *path, const char *cache_dir, const struct gguf *file,
+                       char hex[SHA256_HEX_LEN + 1], struct error **err)
 {
     const struct mapping *mapping = gguf_mapping(file);
     if (cache_dir && sha256_recorded(cache_dir, path, &mapping->stat, hex))
@@ -79,12 +81,12 @@ const char *engine_sha256(struct engine *engine, struct error **err)
     if (known)
         return engine->info.sha256;
     struct error *error = NULL;
-    if (!hash_model(engine->path, engine->cache_dir, engine->file, hex, &error) && error_code(error) == ERROR_IO &&
-        mapping_failed(gguf_mapping(engine->file))) {
+    if (!hash_model(engine->path, engine->cache_dir, engine->file, hex, &error) &&
+        error_code(error) == ERROR_IO && mapping_failed(gguf_mapping(engine->file))) {
         error_move(err, &error);
         return NULL;
     }
-    error_free(error);                            /* a record that cannot be written is no failure */
+    error_free(error); /* a record that cannot be written is no failure */
     pthread_mutex_lock(&engine->lock);
     memcpy(engine->info.sha256, hex, sizeof hex);
     pthread_mutex_unlock(&engine->lock);

@@ -13,16 +13,16 @@
 /* What is left of one item. */
 struct part {
     struct engine_item *item;
-    size_t begin;                                 /* the sequence's length before the call */
-    size_t done;                                  /* tokens computed */
-    double *mean;                                 /* [dim], NULL: not wanted */
+    size_t begin; /* the sequence's length before the call */
+    size_t done;  /* tokens computed */
+    double *mean; /* [dim], NULL: not wanted */
 };
 
 struct request {
     struct request *next;
     struct part *parts;
     size_t n_parts;
-    size_t left;                                  /* tokens */
+    size_t left; /* tokens */
     int priority;
     const atomic_bool *cancel;
     bool is_done;
@@ -55,7 +55,7 @@ struct batch {
     struct batch_row {
         struct part *part;
         struct request *request;
-    } rows[];                                     /* [capacity of the pass] */
+    } rows[]; /* [capacity of the pass] */
 };
 
 struct batch *batch_new(uint32_t capacity)
@@ -237,7 +237,8 @@ static void serve(struct engine *engine, struct request *request)
 
 /* ---- the call ---- */
 
-static bool check_item(const struct engine *engine, const struct engine_item *items, size_t i, struct error **err)
+static bool check_item(const struct engine *engine, const struct engine_item *items, size_t i,
+                       struct error **err)
 {
     const struct engine_item *item = &items[i];
     if (item->count == 0 || !item->sequence)
@@ -247,14 +248,15 @@ static bool check_item(const struct engine *engine, const struct engine_item *it
             return error_set(err, ERROR_INVALID, "items %zu and %zu of the step are the same sequence", k, i);
     for (size_t k = 0; k < item->count; k++)
         if (item->tokens[k] < 0 || (uint32_t)item->tokens[k] >= engine->info.vocab)
-            return error_set(err, ERROR_INVALID, "token %d: the vocabulary has %u", item->tokens[k], engine->info.vocab);
+            return error_set(err, ERROR_INVALID, "token %d: the vocabulary has %u", item->tokens[k],
+                             engine->info.vocab);
     if ((item->hidden_mean && item->mean_from >= item->count))
         return error_set(err, ERROR_INVALID, "a mean from token %zu of %zu", item->mean_from, item->count);
     return true;
 }
 
-static bool begin_request(struct engine *engine, struct request *request, struct engine_item *items, size_t n_items,
-                          struct error **err)
+static bool begin_request(struct engine *engine, struct request *request, struct engine_item *items,
+                          size_t n_items, struct error **err)
 {
     for (size_t i = 0; i < n_items; i++) {
         struct engine_item *item = &items[i];
@@ -285,7 +287,7 @@ bool engine_step(struct engine *engine, struct engine_item *items, size_t n_item
     }
     for (size_t i = 0; i < request.n_parts; i++) {
         struct part *part = &request.parts[i];
-        if (!ok) {                                /* pages reserved beyond the length go back too */
+        if (!ok) { /* pages reserved beyond the length go back too */
             part->item->sequence->len = part->begin + 1;
             engine_sequence_truncate(part->item->sequence, part->begin);
         }
@@ -304,11 +306,12 @@ bool sequence_need_hidden(struct engine *engine, struct engine_sequence *sequenc
         return true;
     int32_t last = sequence->tokens[sequence->len - 1];
     engine_sequence_truncate(sequence, sequence->len - 1);
-    return engine_step(engine, &(struct engine_item){ .sequence = sequence, .tokens = &last, .count = 1 }, 1, err);
+    return engine_step(engine, &(struct engine_item){ .sequence = sequence, .tokens = &last, .count = 1 }, 1,
+                       err);
 }
 
-bool engine_sequence_logits(struct engine *engine, struct engine_sequence *sequence, float *logits, float *hidden,
-                            struct error **err)
+bool engine_sequence_logits(struct engine *engine, struct engine_sequence *sequence, float *logits,
+                            float *hidden, struct error **err)
 {
     if (!sequence_need_hidden(engine, sequence, err))
         return false;

@@ -74,7 +74,7 @@ struct tokenizer {
     uint32_t *charsmap_units; /* … and its compiled rules, see sentencepiece.c */
     size_t n_charsmap_units, longest_user_defined;
     struct str replacements;
-    pthread_mutex_t lock;                         /* guards sorted while it is made */
+    pthread_mutex_t lock; /* guards sorted while it is made */
     struct sorted_tokens sorted;
     char byte_texts[256][4]; /* stand-ins of bytes that are no tokens */
 };

@@ -81,7 +81,8 @@ static void committed(void *context, const struct error *error)
     count_alerts(&acceptance->payload);
     if (webhook->accepted)
         webhook->accepted(webhook->context);
-    respond_accepted(acceptance->request, acceptance->item.alerts); /* last: the server may stop, and we be freed */
+    respond_accepted(acceptance->request,
+                     acceptance->item.alerts); /* last: the server may stop, and we be freed */
 }
 
 /* The group, as Alertmanager's API can be asked for it: by receiver and group labels. One task a group; it is written

@@ -93,7 +93,8 @@ int main(int argc, char **argv)
     struct scenario_list list = { 0 };
     check(scenarios_read(arena, argv[1], &list, &err), err);
     /* argv ends with NULL, as the list of settings has to. */
-    AUTO(config) struct config *config =
+    AUTO(config)
+    struct config *config =
         config_load(&(struct config_options){ .set = (const char *const *)argv + 2 }, &err);
     check(config, err);
     AUTO(slm) struct slm *slm = slm_open(config, &err);

@@ -21,7 +21,7 @@ struct bench {
     struct engine *engine;
     size_t vocab;
     int32_t tokens[CONTEXT];
-    float *logits;                                /* [SEQUENCES_MAX][vocab] */
+    float *logits; /* [SEQUENCES_MAX][vocab] */
 };
 
 static void check(bool ok, struct error *err)
@@ -35,7 +35,10 @@ static void check(bool ok, struct error *err)
 static void feed(struct bench *b, struct engine_sequence *sequence, size_t at, size_t count)
 {
     struct error *err = NULL;
-    struct engine_item item = { .sequence = sequence, .tokens = b->tokens + at, .count = count, .logits = b->logits,
+    struct engine_item item = { .sequence = sequence,
+                                .tokens = b->tokens + at,
+                                .count = count,
+                                .logits = b->logits,
                                 .logits_from = count - 1 };
     check(engine_step(b->engine, &item, 1, &err), err);
 }
@@ -82,7 +85,9 @@ static double batch(struct bench *b, size_t n_sequences, size_t n)
     int64_t began = clock_mono_us();
     for (size_t at = 0; at < n; at++) {
         for (size_t i = 0; i < n_sequences; i++)
-            items[i] = (struct engine_item){ .sequence = sequences[i], .count = 1, .logits = b->logits + i * b->vocab,
+            items[i] = (struct engine_item){ .sequence = sequences[i],
+                                             .count = 1,
+                                             .logits = b->logits + i * b->vocab,
                                              .tokens = b->tokens + (at * n_sequences + i) % CONTEXT };
         check(engine_step(b->engine, items, n_sequences, &err), err);
     }
@@ -97,7 +102,8 @@ static double own_memory_mb(struct bench *b)
     AUTO(engine_sequence) struct engine_sequence *sequence = sequence_of(b, 2000);
     AUTO(strbuf) struct strbuf status = { 0 };
     size_t at;
-    if (!file_read("/proc/self/status", 64 * 1024, &status, NULL) || !str_find(strbuf_str(&status), STR("RssAnon:"), &at))
+    if (!file_read("/proc/self/status", 64 * 1024, &status, NULL) ||
+        !str_find(strbuf_str(&status), STR("RssAnon:"), &at))
         return -1;
     return strtod(status.ptr + at + 8, NULL) / 1024;
 }
@@ -108,8 +114,10 @@ int main(int argc, char **argv)
     if (argc < 4)
         return fprintf(stderr, "usage: engine_tool MODEL CACHE_DIR THREADS [ISA]\n"), 2;
     check(engine_prepare(argv[1], argv[2], &err), err);
-    struct engine_options options = { .cache_dir = argv[2], .threads = (unsigned)strtoul(argv[3], NULL, 10),
-                                      .context = CONTEXT, .cache_tokens = CONTEXT + 2048,
+    struct engine_options options = { .cache_dir = argv[2],
+                                      .threads = (unsigned)strtoul(argv[3], NULL, 10),
+                                      .context = CONTEXT,
+                                      .cache_tokens = CONTEXT + 2048,
                                       .isa = argc > 4 && *argv[4] ? argv[4] : NULL };
     static struct bench b;
     b.engine = engine_open(argv[1], &options, &err);
@@ -126,7 +134,8 @@ int main(int argc, char **argv)
             printf("%.3f\n", prefill(&b, x));
         else if (sscanf(line, "decode %zu %zu", &x, &y) == 2 && x && x + y <= CONTEXT)
             printf("%.3f\n", decode(&b, x, y));
-        else if (sscanf(line, "batch %zu %zu", &x, &y) == 2 && x && x <= SEQUENCES_MAX && BATCH_PROMPT + y <= CONTEXT)
+        else if (sscanf(line, "batch %zu %zu", &x, &y) == 2 && x && x <= SEQUENCES_MAX &&
+                 BATCH_PROMPT + y <= CONTEXT)
             printf("%.3f\n", batch(&b, x, y));
         else if (strncmp(line, "memory", 6) == 0)
             printf("%.1f\n", own_memory_mb(&b));

@@ -20,11 +20,11 @@ enum { PASSES = 21, THREADS_MAX = 64, STEPS = 2000000 };
 struct worker {
     pthread_t thread;
     unsigned index;
-    const char *bytes;                            /* NULL: arithmetic */
+    const char *bytes; /* NULL: arithmetic */
     size_t len;
-    double (*arithmetic)(long steps);             /* → operations done */
+    double (*arithmetic)(long steps); /* → operations done */
     pthread_barrier_t *barrier;
-    double seconds, done;                         /* of the last pass; operations, or bytes */
+    double seconds, done; /* of the last pass; operations, or bytes */
     volatile uint64_t sink;
 };
 
@@ -45,15 +45,15 @@ __attribute__((target("avx2"))) static uint64_t read_bytes(const char *p, size_t
 }
 
 /* Ten sums hide the latency; the empty asm keeps the compiler from folding the loop. */
-#define TEN(TYPE, ZERO, STEP)                                                                                          \
-    TYPE r[10];                                                                                                        \
-    for (int k = 0; k < 10; k++)                                                                                       \
-        r[k] = ZERO;                                                                                                   \
-    for (long i = 0; i < steps; i++) {                                                                                 \
-        r[0] = STEP(r[0]), r[1] = STEP(r[1]), r[2] = STEP(r[2]), r[3] = STEP(r[3]), r[4] = STEP(r[4]);                 \
-        r[5] = STEP(r[5]), r[6] = STEP(r[6]), r[7] = STEP(r[7]), r[8] = STEP(r[8]), r[9] = STEP(r[9]);                 \
-        __asm__ volatile("" : "+x"(r[0]), "+x"(r[1]), "+x"(r[2]), "+x"(r[3]), "+x"(r[4]));                             \
-        __asm__ volatile("" : "+x"(r[5]), "+x"(r[6]), "+x"(r[7]), "+x"(r[8]), "+x"(r[9]));                             \
+#define TEN(TYPE, ZERO, STEP)                                                                                \
+    TYPE r[10];                                                                                              \
+    for (int k = 0; k < 10; k++)                                                                             \
+        r[k] = ZERO;                                                                                         \
+    for (long i = 0; i < steps; i++) {                                                                       \
+        r[0] = STEP(r[0]), r[1] = STEP(r[1]), r[2] = STEP(r[2]), r[3] = STEP(r[3]), r[4] = STEP(r[4]);       \
+        r[5] = STEP(r[5]), r[6] = STEP(r[6]), r[7] = STEP(r[7]), r[8] = STEP(r[8]), r[9] = STEP(r[9]);       \
+        __asm__ volatile("" : "+x"(r[0]), "+x"(r[1]), "+x"(r[2]), "+x"(r[3]), "+x"(r[4]));                   \
+        __asm__ volatile("" : "+x"(r[5]), "+x"(r[6]), "+x"(r[7]), "+x"(r[8]), "+x"(r[9]));                   \
     }
 
 #define VNNI512(s) _mm512_dpbusd_epi32(s, x, y)
@@ -147,7 +147,7 @@ static void *work(void *argument)
         CPU_SET(cpu, &one);
         pthread_setaffinity_np(pthread_self(), sizeof one, &one);
     }
-    one_pass(w);                                  /* warm */
+    one_pass(w); /* warm */
     one_pass(w);
     return NULL;
 }
@@ -197,8 +197,10 @@ int main(int argc, char **argv)
     struct worker workers[THREADS_MAX] = { 0 };
     double values[PASSES];
     for (unsigned i = 0; i < n; i++)
-        workers[i] = (struct worker){ .index = i, .bytes = bytes ? bytes + len / n / 128 * 128 * i : NULL,
-                                      .len = len / n / 128 * 128, .arithmetic = arithmetic };
+        workers[i] = (struct worker){ .index = i,
+                                      .bytes = bytes ? bytes + len / n / 128 * 128 * i : NULL,
+                                      .len = len / n / 128 * 128,
+                                      .arithmetic = arithmetic };
     for (int i = 0; i < PASSES; i++)
         values[i] = measure(workers, n);
     qsort(values, PASSES, sizeof *values, by_value);

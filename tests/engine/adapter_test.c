@@ -279,8 +279,7 @@ static void merging_leaves_what_is_kept_on_disk_alone(void **state)
     char folder[] = "/tmp/engine-adapter-test-XXXXXX";
     assert_non_null(mkdtemp(folder));
     AUTO(text)
-    char *model = xasprintf("%s/tiny-f16.gguf", getenv("TEST_MODELS")),
-         *path = make_adapter(10, 1, "attn_q");
+    char *model = xasprintf("%s/tiny-f16.gguf", getenv("TEST_MODELS")), *path = make_adapter(10, 1, "attn_q");
     assert_ok(engine_prepare(model, folder, &err), err);
     struct engine *in_memory = open_named("tiny-f16", NULL), *mapped = open_named("tiny-f16", folder);
     assert_true(engine_info(mapped)->prepared && !engine_info(in_memory)->prepared);
@@ -331,8 +330,7 @@ static void what_cannot_be_merged_is_refused(void **state)
     (void)state;
     AUTO(text) char *path = make_adapter(10, 1, "attn_q");
     AUTO(engine)
-    struct engine *quantised = open_named("tiny-bpe", NULL),
-                  *half = open_named("tiny-f16", NULL);
+    struct engine *quantised = open_named("tiny-bpe", NULL), *half = open_named("tiny-f16", NULL);
     assert_not_merged(quantised, path, 1, ERROR_UNSUPPORTED, "blk.0.ffn_down is Q8_0");
     assert_not_merged(half, path, 1e6f, ERROR_INVALID, "not a finite number");
     struct error *err = NULL;

@@ -18,7 +18,7 @@ static void walk(const struct automaton *automaton, const uint8_t *choices, size
         }
         uint32_t next = automaton_next(automaton, state, (unsigned char)byte);
         if (next == AUTOMATON_DEAD && !automaton->accepts[state])
-            abort();                              /* no way on and no end: a decoder would be stuck */
+            abort(); /* no way on and no end: a decoder would be stuck */
         if (next == AUTOMATON_DEAD)
             return;
         state = next;
@@ -31,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct str text = { (const char *)data + 1, size - 1 };
     AUTO(automaton)
-    struct automaton *automaton = data[0] & 1 ? automaton_from_schema(text, NULL) : automaton_from_regex(text, NULL);
+    struct automaton *automaton =
+        data[0] & 1 ? automaton_from_schema(text, NULL) : automaton_from_regex(text, NULL);
     if (!automaton)
         return 0;
     walk(automaton, data, size);

@@ -81,8 +81,7 @@ static void the_same_seed_gives_the_same_text(void **state)
         .max_tokens = 30, .temperature = 1.5, .top_k = 50, .top_p = 0.95, .seed = 7
     };
     AUTO(engine_completion)
-    struct engine_completion a = complete(*state, &options),
-                             b = complete(*state, &options);
+    struct engine_completion a = complete(*state, &options), b = complete(*state, &options);
     options.seed = 8;
     AUTO(engine_completion) struct engine_completion c = complete(*state, &options);
     assert_str_equal(strbuf_str(&a.text), strbuf_str(&b.text));

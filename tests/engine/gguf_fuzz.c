@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/base.h"
 #include "engine/model.h"
 #include "engine/tokenizer.h"
-#include "base/base.h"
 
 /* Ask for every value in every way; what is of another kind says so. */
 static void ask(const struct gguf *file)
@@ -51,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     AUTO(tokenizer) struct tokenizer *tokenizer = tokenizer_open(file, NULL);
     struct engine_tokens tokens = { 0 };
     if (tokenizer)
-        tokenizer_encode(tokenizer, STR("Hello, w\xc3\xb6rld <|im_end|>"), ENGINE_PARSE_SPECIAL, &tokens, NULL);
+        tokenizer_encode(tokenizer, STR("Hello, w\xc3\xb6rld <|im_end|>"), ENGINE_PARSE_SPECIAL, &tokens,
+                         NULL);
     engine_tokens_free(&tokens);
     AUTO(model) struct model *model = model_new(file, NULL);
     if (model)

@@ -15,9 +15,18 @@ struct maker {
     struct strbuf bytes;
 };
 
-static void put(struct maker *m, const void *bytes, size_t len) { strbuf_add(&m->bytes, (struct str){ bytes, len }); }
-static void put_u32(struct maker *m, uint32_t value) { put(m, &value, 4); }
-static void put_u64(struct maker *m, uint64_t value) { put(m, &value, 8); }
+static void put(struct maker *m, const void *bytes, size_t len)
+{
+    strbuf_add(&m->bytes, (struct str){ bytes, len });
+}
+static void put_u32(struct maker *m, uint32_t value)
+{
+    put(m, &value, 4);
+}
+static void put_u64(struct maker *m, uint64_t value)
+{
+    put(m, &value, 8);
+}
 static void put_text(struct maker *m, const char *text)
 {
     put_u64(m, strlen(text));
@@ -30,7 +39,8 @@ static void put_head(struct maker *m, uint32_t version, uint64_t tensors, uint64
     put_u64(m, tensors);
     put_u64(m, values);
 }
-static void put_tensor(struct maker *m, const char *name, uint32_t type, uint64_t cols, uint64_t rows, uint64_t offset)
+static void put_tensor(struct maker *m, const char *name, uint32_t type, uint64_t cols, uint64_t rows,
+                       uint64_t offset)
 {
     put_text(m, name);
     put_u32(m, 2);
@@ -46,10 +56,14 @@ static struct gguf *open_made(const struct maker *m, struct error **err)
 }
 
 #define MAKER(name) AUTO(maker) struct maker name = { { 0 } }
-static void maker_cleanup(struct maker *m) { strbuf_free(&m->bytes); }
+static void maker_cleanup(struct maker *m)
+{
+    strbuf_free(&m->bytes);
+}
 
 /* One tensor "w" and the given room for it. */
-static void make_one_tensor(struct maker *m, uint32_t type, uint64_t cols, uint64_t rows, uint64_t offset, size_t room)
+static void make_one_tensor(struct maker *m, uint32_t type, uint64_t cols, uint64_t rows, uint64_t offset,
+                            size_t room)
 {
     static const char zeros[64];
     put_head(m, 3, 1, 0);
@@ -76,7 +90,8 @@ static void values_of_all_kinds_are_read(void **state)
     put_text(&m, "a.i16"), put_u32(&m, GGUF_I16), put(&m, "\xfe\xff", 2);
     put_text(&m, "a.f64"), put_u32(&m, GGUF_F64), put(&m, (double[]){ 2.5 }, 8);
     put_text(&m, "a.text"), put_u32(&m, GGUF_STRING), put_text(&m, "text");
-    put_text(&m, "a.list"), put_u32(&m, GGUF_ARRAY), put_u32(&m, GGUF_STRING), put_u64(&m, 2), put_text(&m, "x"), put_text(&m, "yz");
+    put_text(&m, "a.list"), put_u32(&m, GGUF_ARRAY), put_u32(&m, GGUF_STRING), put_u64(&m, 2),
+        put_text(&m, "x"), put_text(&m, "yz");
     struct error *err = NULL;
     AUTO(gguf) struct gguf *file = open_made(&m, &err);
     assert_ok(file, err);
@@ -149,11 +164,13 @@ static void wrong_files_are_refused_with_the_reason(void **state)
     assert_refused(&twice, ERROR_INVALID, "\"key\" is there twice");
     MAKER(nested);
     put_head(&nested, 3, 0, 1);
-    put_text(&nested, "key"), put_u32(&nested, GGUF_ARRAY), put_u32(&nested, GGUF_ARRAY), put_u64(&nested, 1), put_u64(&nested, 0);
+    put_text(&nested, "key"), put_u32(&nested, GGUF_ARRAY), put_u32(&nested, GGUF_ARRAY), put_u64(&nested, 1),
+        put_u64(&nested, 0);
     assert_refused(&nested, ERROR_INVALID, "unknown kind");
     MAKER(long_list);
     put_head(&long_list, 3, 0, 1);
-    put_text(&long_list, "key"), put_u32(&long_list, GGUF_ARRAY), put_u32(&long_list, GGUF_F64), put_u64(&long_list, UINT64_MAX / 8 + 2);
+    put_text(&long_list, "key"), put_u32(&long_list, GGUF_ARRAY), put_u32(&long_list, GGUF_F64),
+        put_u64(&long_list, UINT64_MAX / 8 + 2);
     assert_refused(&long_list, ERROR_INVALID, "ends past the file");
 }
 
@@ -164,7 +181,7 @@ static void every_cut_of_a_file_is_refused_or_read_within_its_end(void **state)
     AUTO(strbuf) struct strbuf whole = { 0 };
     assert_true(file_read(path, 64 * 1024 * 1024, &whole, NULL));
     for (size_t len = 0; len < whole.len; len += len < 2000 ? 1 : 997) {
-        char *cut = xmalloc(len + 1);             /* of its own, so that ASan sees a step past it */
+        char *cut = xmalloc(len + 1); /* of its own, so that ASan sees a step past it */
         memcpy(cut, whole.ptr, len);
         struct error *err = NULL;
         struct gguf *file = gguf_open_bytes(cut, len, &err);

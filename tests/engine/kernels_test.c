@@ -7,8 +7,9 @@
 #include "engine/gguf.h"
 #include "tests/test.h"
 
-static const uint32_t types[] = { TENSOR_F32,  TENSOR_F16,  TENSOR_BF16, TENSOR_Q4_0, TENSOR_Q4_1, TENSOR_Q5_0,
-                                  TENSOR_Q5_1, TENSOR_Q8_0, TENSOR_Q4_K, TENSOR_Q5_K, TENSOR_Q6_K };
+static const uint32_t types[] = { TENSOR_F32,  TENSOR_F16,  TENSOR_BF16, TENSOR_Q4_0,
+                                  TENSOR_Q4_1, TENSOR_Q5_0, TENSOR_Q5_1, TENSOR_Q8_0,
+                                  TENSOR_Q4_K, TENSOR_Q5_K, TENSOR_Q6_K };
 
 /* The test's own numbers: the same ones on every machine. */
 static uint32_t next_number(void)
@@ -18,7 +19,10 @@ static uint32_t next_number(void)
     return (uint32_t)(state >> 33);
 }
 
-static float next_float(void) { return (float)((int)(next_number() % 20001) - 10000) / 3000.0f; }
+static float next_float(void)
+{
+    return (float)((int)(next_number() % 20001) - 10000) / 3000.0f;
+}
 
 static void *room(size_t bytes)
 {
@@ -64,7 +68,10 @@ static unsigned char *random_rows(uint32_t type, uint32_t rows, uint32_t cols)
 static struct matrix make_matrix(uint32_t type, const unsigned char *source, uint32_t rows, uint32_t cols)
 {
     const struct tensor_traits *traits = tensor_traits(type);
-    struct matrix m = { .type = type, .rows = rows, .cols = cols, .groups = (rows + LANES - 1) / LANES,
+    struct matrix m = { .type = type,
+                        .rows = rows,
+                        .cols = cols,
+                        .groups = (rows + LANES - 1) / LANES,
                         .group_bytes = packed_group_bytes(type, cols) };
     unsigned char *packed = room(m.groups * m.group_bytes);
     size_t row_bytes = (size_t)cols / traits->block * traits->bytes;
@@ -75,9 +82,12 @@ static struct matrix make_matrix(uint32_t type, const unsigned char *source, uin
     return m;
 }
 
-static float *product_of(const struct kernels *k, const struct matrix *m, const float *x, uint32_t n, bool add)
+static float *product_of(const struct kernels *k, const struct matrix *m, const float *x, uint32_t n,
+                         bool add)
 {
-    struct activations a = { .rows = n, .cols = m->cols, .tile = k->tile,
+    struct activations a = { .rows = n,
+                             .cols = m->cols,
+                             .tile = k->tile,
                              .quants = room(activations_quant_bytes(n, m->cols)),
                              .floats = room((size_t)n * m->cols * sizeof(float)) };
     for (uint32_t first = 0; first < n; first += k->tile) {
@@ -158,7 +168,8 @@ static void products_are_near_those_of_the_dequantised_weights(void **state)
         const struct tensor_traits *traits = tensor_traits(types[t]);
         unsigned char *source = random_rows(types[t], ROWS, COLS);
         struct matrix m = make_matrix(types[t], source, ROWS, COLS);
-        float *x = floats(COLS), *row = room(COLS * sizeof *row), *got = product_of(&kernels_scalar, &m, x, 1, false);
+        float *x = floats(COLS), *row = room(COLS * sizeof *row),
+              *got = product_of(&kernels_scalar, &m, x, 1, false);
         double error = 0, size = 0;
         for (int r = 0; r < ROWS; r++) {
             double exact = 0;
@@ -200,7 +211,7 @@ static void vector_kernels_are_the_same_bits(void **state)
     (void)state;
     float *x = floats(DIM), *y = floats(DIM), *z = floats(DIM), a[DIM], b[DIM];
     for (int i = 0; i < DIM; i++)
-        z[i] *= 30;                               /* for exp: far into both ends */
+        z[i] *= 30; /* for exp: far into both ends */
     for (const struct kernels *const *p = kernels_all; *p; p++) {
         const struct kernels *k = *p, *s = &kernels_scalar;
         if (!k->can_run())
@@ -272,8 +283,8 @@ static void free_cache(struct cache *c)
     free(c);
 }
 
-static void look(const struct kernels *k, const struct cache *c, const float *queries, uint32_t n, const uint32_t *lengths,
-                 float *out)
+static void look(const struct kernels *k, const struct cache *c, const float *queries, uint32_t n,
+                 const uint32_t *lengths, float *out)
 {
     const float *q[QUERIES];
     float *o[QUERIES], *scratch = room(attend_scratch_floats(HEAD, n) * sizeof *scratch);
@@ -281,8 +292,13 @@ static void look(const struct kernels *k, const struct cache *c, const float *qu
         q[i] = queries + i * HEAD;
         o[i] = out + i * HEAD;
     }
-    k->attend(&(struct attend){ .head_dim = HEAD, .n_queries = n, .queries = q, .outs = o, .lengths = lengths,
-                                .pages = (const unsigned char *const *)c->pages, .scratch = scratch });
+    k->attend(&(struct attend){ .head_dim = HEAD,
+                                .n_queries = n,
+                                .queries = q,
+                                .outs = o,
+                                .lengths = lengths,
+                                .pages = (const unsigned char *const *)c->pages,
+                                .scratch = scratch });
     free(scratch);
 }
 

@@ -38,8 +38,9 @@ static int write_logits(struct engine *engine, size_t from, const char *path)
         return fail(err);
     size_t n = (tokens.len - from) * engine_info(engine)->vocab;
     float *logits = malloc(n * sizeof *logits);
-    struct engine_item item = { .sequence = sequence, .tokens = tokens.ids, .count = tokens.len, .logits = logits,
-                                .logits_from = from };
+    struct engine_item item = {
+        .sequence = sequence, .tokens = tokens.ids, .count = tokens.len, .logits = logits, .logits_from = from
+    };
     if (!logits || !engine_step(engine, &item, 1, &err))
         return fail(err);
     FILE *file = fopen(path, "w");
@@ -57,7 +58,8 @@ static int write_greedy(struct engine *engine, unsigned count)
         struct engine_item item = { .sequence = sequence, .tokens = tokens.ids, .count = tokens.len };
         AUTO(engine_completion) struct engine_completion done = { 0 };
         if (!sequence || !engine_step(engine, &item, 1, &err) ||
-            !engine_complete(engine, sequence, &(struct engine_complete_options){ .max_tokens = count }, &done, &err))
+            !engine_complete(engine, sequence, &(struct engine_complete_options){ .max_tokens = count },
+                             &done, &err))
             return fail(err);
         for (size_t i = 0; i < done.tokens.len; i++)
             printf("%d ", done.tokens.ids[i]);
@@ -71,9 +73,12 @@ int main(int argc, char **argv)
     struct error *err = NULL;
     if (argc < 4)
         return 2;
-    AUTO(engine) struct engine *engine = engine_open(argv[2], &(struct engine_options){ .isa = getenv("ENGINE_ISA") }, &err);
+    AUTO(engine)
+    struct engine *engine =
+        engine_open(argv[2], &(struct engine_options){ .isa = getenv("ENGINE_ISA") }, &err);
     if (!engine)
         return fail(err);
-    return strcmp(argv[1], "logits") == 0 && argc > 4 ? write_logits(engine, strtoul(argv[3], NULL, 10), argv[4])
-                                                      : write_greedy(engine, (unsigned)strtoul(argv[3], NULL, 10));
+    return strcmp(argv[1], "logits") == 0 && argc > 4
+               ? write_logits(engine, strtoul(argv[3], NULL, 10), argv[4])
+               : write_greedy(engine, (unsigned)strtoul(argv[3], NULL, 10));
 }

@@ -9,7 +9,7 @@
 
 #include "tests/test.h"
 
-enum { LEN = 75 };                                /* more than four pages, and not whole ones */
+enum { LEN = 75 }; /* more than four pages, and not whole ones */
 
 static const char *const models[] = { "tiny-bpe", "tiny-f16", "tiny-granite", "tiny-granitemoe" };
 static int32_t text[LEN];
@@ -36,7 +36,9 @@ static float *append(struct engine *engine, struct engine_sequence *sequence, si
 {
     struct error *err = NULL;
     float *logits = xcalloc((to - from) * engine_info(engine)->vocab, sizeof *logits);
-    struct engine_item item = { .sequence = sequence, .tokens = text + from, .count = to - from, .logits = logits };
+    struct engine_item item = {
+        .sequence = sequence, .tokens = text + from, .count = to - from, .logits = logits
+    };
     assert_ok(engine_step(engine, &item, 1, &err), err);
     return logits;
 }
@@ -63,14 +65,16 @@ static void logits_are_the_same_bits_on_every_instruction_set(void **state)
     (void)state;
     for (size_t m = 0; m < ARRAY_LEN(models); m++) {
         size_t bytes;
-        float *expected = logits_of(models[m], &(struct engine_options){ .isa = "scalar", .threads = 1 }, &bytes);
+        float *expected =
+            logits_of(models[m], &(struct engine_options){ .isa = "scalar", .threads = 1 }, &bytes);
         for (size_t i = 0; i < ARRAY_LEN(isas); i++) {
             struct error *err = NULL;
             AUTO(text) char *path = xasprintf("%s/%s.gguf", getenv("TEST_MODELS"), models[m]);
             struct engine *engine = engine_open(path, &(struct engine_options){ .isa = isas[i] }, &err);
             engine_close(engine);
             if (engine)
-                assert_same_logits(models[m], &(struct engine_options){ .isa = isas[i], .threads = 2 }, expected);
+                assert_same_logits(models[m], &(struct engine_options){ .isa = isas[i], .threads = 2 },
+                                   expected);
             else
                 assert_int_equal(error_code(err), ERROR_UNSUPPORTED);
             error_clear(&err);
@@ -82,7 +86,10 @@ static void logits_are_the_same_bits_on_every_instruction_set(void **state)
 static void logits_are_the_same_bits_for_any_threads_and_batch(void **state)
 {
     static const struct engine_options options[] = {
-        { .threads = 2, .batch = 7 }, { .threads = 3, .batch = 64 }, { .threads = 1, .batch = 1 }, { .threads = 5 },
+        { .threads = 2, .batch = 7 },
+        { .threads = 3, .batch = 64 },
+        { .threads = 1, .batch = 1 },
+        { .threads = 5 },
     };
     (void)state;
     for (size_t m = 0; m < ARRAY_LEN(models); m++) {
@@ -127,8 +134,11 @@ static void companions_in_a_step_change_nothing(void **state)
         expected[i] = append(engine, alone, 3 * i + 1, 3 * i + 4);
         sequences[i] = engine_sequence_new(engine, NULL);
         free(append(engine, sequences[i], 0, 3 * i + 1));
-        items[i] = (struct engine_item){ .sequence = sequences[i], .tokens = text + 3 * i + 1, .count = 3,
-                                         .logits = logits + i * vocab, .logits_from = 2 };
+        items[i] = (struct engine_item){ .sequence = sequences[i],
+                                         .tokens = text + 3 * i + 1,
+                                         .count = 3,
+                                         .logits = logits + i * vocab,
+                                         .logits_from = 2 };
     }
     assert_true(engine_step(engine, items, N, NULL));
     for (int i = 0; i < N; i++) {
@@ -144,7 +154,7 @@ static void fork_gives_the_bits_of_a_fresh_sequence_and_leaves_its_origin_alone(
     (void)state;
     AUTO(engine) struct engine *engine = open_model("tiny-bpe", NULL);
     size_t bytes = 20 * engine_info(engine)->vocab * sizeof(float);
-    for (size_t at = 30; at < 34; at++) {         /* before, at and after the end of a page */
+    for (size_t at = 30; at < 34; at++) { /* before, at and after the end of a page */
         AUTO(engine_sequence) struct engine_sequence *fresh = engine_sequence_new(engine, NULL);
         AUTO(engine_sequence) struct engine_sequence *origin = engine_sequence_new(engine, NULL);
         free(append(engine, fresh, 0, at));
@@ -166,15 +176,20 @@ static void fork_gives_the_bits_of_a_fresh_sequence_and_leaves_its_origin_alone(
 /* Eight choices that share beginnings, one that is the beginning of another, one of a single token, one there twice. */
 static size_t make_choices(struct engine_choice *choices)
 {
-    static const int32_t tokens[][24] = { { 5, 6, 7 }, { 5, 6, 8, 9 }, { 5, 6 }, { 10 }, { 5, 11, 7 }, { 12, 6, 7 }, { 5, 6, 7 },
-                                          { 9, 8, 7, 6, 5, 4, 3, 4, 5, 6, 7, 8, 9, 8, 7, 6, 5, 4, 3, 4, 5, 6, 7, 8 } };
+    static const int32_t tokens[][24] = {
+        { 5, 6, 7 },  { 5, 6, 8, 9 },
+        { 5, 6 },     { 10 },
+        { 5, 11, 7 }, { 12, 6, 7 },
+        { 5, 6, 7 },  { 9, 8, 7, 6, 5, 4, 3, 4, 5, 6, 7, 8, 9, 8, 7, 6, 5, 4, 3, 4, 5, 6, 7, 8 }
+    };
     static const size_t counts[] = { 3, 4, 2, 1, 3, 3, 3, 24 };
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)
         choices[i] = (struct engine_choice){ tokens[i], counts[i], 0 };
     return ARRAY_LEN(counts);
 }
 
-static double step_by_step(struct engine *engine, const struct engine_sequence *from, const struct engine_choice *choice)
+static double step_by_step(struct engine *engine, const struct engine_sequence *from,
+                           const struct engine_choice *choice)
 {
     size_t vocab = engine_info(engine)->vocab;
     float *logits = xcalloc(vocab, sizeof *logits);
@@ -196,8 +211,10 @@ static void choices_have_the_bits_of_their_tokens_one_by_one(void **state)
 {
     (void)state;
     for (size_t m = 0; m < ARRAY_LEN(models); m++) {
-        for (unsigned batch = 256; batch >= 4; batch /= 8) {      /* 4: several passes, and one choice that is too long */
-            AUTO(engine) struct engine *engine = open_model(models[m], &(struct engine_options){ .batch = batch });
+        for (unsigned batch = 256; batch >= 4;
+             batch /= 8) { /* 4: several passes, and one choice that is too long */
+            AUTO(engine)
+            struct engine *engine = open_model(models[m], &(struct engine_options){ .batch = batch });
             AUTO(engine_sequence) struct engine_sequence *sequence = engine_sequence_new(engine, NULL);
             struct engine_choice choices[8];
             struct error *err = NULL;
@@ -235,8 +252,12 @@ static void mean_is_that_of_the_hidden_states(void **state)
     AUTO(engine_sequence) struct engine_sequence *sequence = engine_sequence_new(engine, NULL);
     size_t dim = engine_info(engine)->dim;
     float *hidden = xcalloc(LEN * dim, sizeof *hidden), *mean = xcalloc(dim, sizeof *mean);
-    struct engine_item item = { .sequence = sequence, .tokens = text, .count = LEN, .hidden = hidden,
-                                .hidden_mean = mean, .mean_from = 10 };
+    struct engine_item item = { .sequence = sequence,
+                                .tokens = text,
+                                .count = LEN,
+                                .hidden = hidden,
+                                .hidden_mean = mean,
+                                .mean_from = 10 };
     assert_true(engine_step(engine, &item, 1, NULL));
     for (size_t k = 0; k < dim; k++) {
         double sum = 0;
@@ -292,7 +313,8 @@ static void saved_prefix_has_the_bits_of_a_computed_one(void **state)
     size_t bytes;
     float *expected = logits_of("tiny-bpe", NULL, &bytes);
     for (int turn = 0; turn < 5; turn++) {
-        AUTO(engine) struct engine *engine = open_model("tiny-bpe", &(struct engine_options){ .cache_dir = folder });
+        AUTO(engine)
+        struct engine *engine = open_model("tiny-bpe", &(struct engine_options){ .cache_dir = folder });
         struct error *err = NULL;
         bool was_cached;
         struct engine_sequence *prefix = engine_prefix_open(engine, text, 40, &was_cached, &err);
@@ -323,7 +345,8 @@ static void prepared_weights_are_mapped_and_give_the_same_bits(void **state)
         float *expected = logits_of(models[m], NULL, &bytes);
         AUTO(text) char *path = xasprintf("%s/%s.gguf", getenv("TEST_MODELS"), models[m]);
         assert_ok(engine_prepare(path, folder, &err) && engine_prepare(path, folder, &err), err);
-        AUTO(engine) struct engine *engine = open_model(models[m], &(struct engine_options){ .cache_dir = folder });
+        AUTO(engine)
+        struct engine *engine = open_model(models[m], &(struct engine_options){ .cache_dir = folder });
         assert_true(engine_info(engine)->prepared);
         assert_same_logits(models[m], &(struct engine_options){ .cache_dir = folder }, expected);
         free(expected);
@@ -336,7 +359,8 @@ static void prepared_weights_are_mapped_and_give_the_same_bits(void **state)
 static void step_that_fails_leaves_the_sequence_as_it_was(void **state)
 {
     (void)state;
-    AUTO(engine) struct engine *engine =
+    AUTO(engine)
+    struct engine *engine =
         open_model("tiny-bpe", &(struct engine_options){ .context = 64, .cache_tokens = 64 });
     AUTO(engine_sequence) struct engine_sequence *a = engine_sequence_new(engine, NULL);
     AUTO(engine_sequence) struct engine_sequence *b = engine_sequence_new(engine, NULL);
@@ -349,7 +373,8 @@ static void step_that_fails_leaves_the_sequence_as_it_was(void **state)
     assert_fails(engine_step(engine, &item, 1, &err), err, ERROR_INVALID, "the vocabulary has");
     item = (struct engine_item){ .sequence = a, .tokens = text, .count = 5, .cancel = &cancel };
     assert_fails(engine_step(engine, &item, 1, &err), err, ERROR_CANCELLED, "cancelled");
-    struct engine_item twice[2] = { { .sequence = a, .tokens = text, .count = 1 }, { .sequence = a, .tokens = text, .count = 1 } };
+    struct engine_item twice[2] = { { .sequence = a, .tokens = text, .count = 1 },
+                                    { .sequence = a, .tokens = text, .count = 1 } };
     assert_fails(engine_step(engine, twice, 2, &err), err, ERROR_INVALID, "same sequence");
     assert_int_equal(engine_sequence_len(a), 0);
     free(append(engine, a, 0, 64));
@@ -392,7 +417,9 @@ static void *use(void *argument)
         AUTO(engine_sequence) struct engine_sequence *sequence = engine_sequence_new(user->engine, NULL);
         float *logits = xcalloc(vocab, sizeof *logits);
         for (size_t i = 0; i < LEN; i++) {
-            struct engine_item item = { .sequence = sequence, .tokens = text + i, .count = 1, .logits = logits };
+            struct engine_item item = {
+                .sequence = sequence, .tokens = text + i, .count = 1, .logits = logits
+            };
             user->same &= engine_step(user->engine, &item, 1, NULL) &&
                           memcmp(logits, user->expected + i * vocab, vocab * sizeof *logits) == 0;
         }
@@ -406,7 +433,8 @@ static void steps_of_many_threads_run_together_and_stay_apart(void **state)
     (void)state;
     size_t bytes;
     float *expected = logits_of("tiny-granitemoe", NULL, &bytes);
-    AUTO(engine) struct engine *engine =
+    AUTO(engine)
+    struct engine *engine =
         open_model("tiny-granitemoe", &(struct engine_options){ .threads = 2, .cache_tokens = 1024 });
     struct user users[6];
     for (size_t i = 0; i < ARRAY_LEN(users); i++) {

@@ -30,8 +30,20 @@ static void with_foreign_vocabulary(struct str file)
 
 static struct tokenizer *small_vocabulary(const char *model)
 {
-    static const char *const tokens[] = { "<unk>", "<s>", "</s>", "a", "b", "ab", "\xc4\xa0", "\xe2\x96\x81", "aba", "1", "<0x41>",
-                                          "\xc4\xa0" "a", "abab" };
+    static const char *const tokens[] = { "<unk>",
+                                          "<s>",
+                                          "</s>",
+                                          "a",
+                                          "b",
+                                          "ab",
+                                          "\xc4\xa0",
+                                          "\xe2\x96\x81",
+                                          "aba",
+                                          "1",
+                                          "<0x41>",
+                                          "\xc4\xa0"
+                                          "a",
+                                          "abab" };
     static const char *const merges[] = { "a b", "ab a", "\xc4\xa0 a", "ab ab", "q q" };
     static float scores[ARRAY_LEN(tokens)] = { 0, 0, 0, -1, -2, -3, -4, -5, -6, -7, -8, -9, -10 };
     static int32_t kinds[ARRAY_LEN(tokens)] = { 2, 3, 3, 1, 1, 1, 1, 1, 4, 1, 6, 1, 1 };
@@ -42,7 +54,7 @@ static struct tokenizer *small_vocabulary(const char *model)
     add_strings(&maker, "tokenizer.ggml.merges", merges, ARRAY_LEN(merges));
     add_numbers(&maker, "tokenizer.ggml.scores", GGUF_F32, scores, ARRAY_LEN(tokens));
     add_numbers(&maker, "tokenizer.ggml.token_type", GGUF_I32, kinds, ARRAY_LEN(tokens));
-    static struct strbuf files[3];                /* kept, and their maps: the tokenizers live as long as the process */
+    static struct strbuf files[3]; /* kept, and their maps: the tokenizers live as long as the process */
     static struct gguf *open[3];
     static size_t n;
     files[n] = gguf_made(&maker);

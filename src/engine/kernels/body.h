@@ -66,7 +66,8 @@ static void quantize(struct activations *a, const float *x, size_t stride, uint3
     for (uint32_t row = first; row < first + count; row++) {
         struct place p = place_of(a, a->quants, (size_t)blocks * QUANT_BYTES, row);
         for (uint32_t b = 0; b < blocks; b++)
-            quantize_block(p.tile + (size_t)b * p.width * QUANT_BYTES, p.width, p.at, x + row * stride + b * BLOCK);
+            quantize_block(p.tile + (size_t)b * p.width * QUANT_BYTES, p.width, p.at,
+                           x + row * stride + b * BLOCK);
     }
 }
 
@@ -88,23 +89,33 @@ ALWAYS enum multiply_kind kind_of(uint32_t type)
 {
     switch (type) {
     case TENSOR_Q4_0:
-    case TENSOR_Q5_0: return WITH_ZERO;
-    case TENSOR_Q8_0: return Q8_SHIFT >= 0 ? WITH_ZERO : SIGNED_BYTES;
-    case TENSOR_Q6_K: return WITH_ZERO_HALVES;
-    default: return WITH_MIN;
+    case TENSOR_Q5_0:
+        return WITH_ZERO;
+    case TENSOR_Q8_0:
+        return Q8_SHIFT >= 0 ? WITH_ZERO : SIGNED_BYTES;
+    case TENSOR_Q6_K:
+        return WITH_ZERO_HALVES;
+    default:
+        return WITH_MIN;
     }
 }
 
 /* The zero point of the unsigned weights is 2^shift. */
 ALWAYS int zero_shift(uint32_t type)
 {
-    return type == TENSOR_Q4_0 ? 3 : type == TENSOR_Q5_0 ? 4 : type == TENSOR_Q6_K ? 5 : Q8_SHIFT >= 0 ? Q8_SHIFT : 0;
+    return type == TENSOR_Q4_0   ? 3
+           : type == TENSOR_Q5_0 ? 4
+           : type == TENSOR_Q6_K ? 5
+           : Q8_SHIFT >= 0       ? Q8_SHIFT
+                                 : 0;
 }
 
 /* d: the scales; m: the mins, or for halves the scales of columns 16..31. */
-ALWAYS void unpack_32(uint32_t type, const unsigned char *group, size_t blocks, size_t b, b64 w[8], v16 *d, v16 *m)
+ALWAYS void unpack_32(uint32_t type, const unsigned char *group, size_t blocks, size_t b, b64 w[8], v16 *d,
+                      v16 *m)
 {
-    const size_t quants = type == TENSOR_Q8_0 ? 512 : 256, highs = type == TENSOR_Q5_0 || type == TENSOR_Q5_1 ? 64 : 0;
+    const size_t quants = type == TENSOR_Q8_0 ? 512 : 256,
+                 highs = type == TENSOR_Q5_0 || type == TENSOR_Q5_1 ? 64 : 0;
     const size_t scales = type == TENSOR_Q4_1 || type == TENSOR_Q5_1 ? 64 : 32;
     const unsigned char *scale = group + blocks * (quants + highs) + b * scales;
     if (type == TENSOR_Q8_0)
@@ -117,9 +128,13 @@ ALWAYS void unpack_32(uint32_t type, const unsigned char *group, size_t blocks, 
     *m = scales == 64 ? v_load_half(scale + 32) : v_set(0);
 }
 
-ALWAYS void unpack_k(uint32_t type, const unsigned char *group, size_t blocks, size_t b, b64 w[8], v16 *d, v16 *m)
+ALWAYS void unpack_k(uint32_t type, const unsigned char *group, size_t blocks, size_t b, b64 w[8], v16 *d,
+                     v16 *m)
 {
-    const size_t highs = type == TENSOR_Q5_K ? 64 : type == TENSOR_Q6_K ? 128 : 0, tail = type == TENSOR_Q6_K ? 32 : 64;
+    const size_t highs = type == TENSOR_Q5_K   ? 64
+                         : type == TENSOR_Q6_K ? 128
+                                               : 0,
+                 tail = type == TENSOR_Q6_K ? 32 : 64;
     const size_t super_bytes = 8 * (32 + 256 + highs);
     const unsigned char *super = group + b / 8 * super_bytes, *scale = super + b % 8 * 32;
     const unsigned char *ends = group + blocks / 8 * super_bytes + b / 8 * tail;
@@ -136,7 +151,8 @@ ALWAYS void unpack_k(uint32_t type, const unsigned char *group, size_t blocks, s
     }
 }
 
-ALWAYS void unpack(uint32_t type, const unsigned char *group, size_t blocks, size_t b, b64 w[8], v16 *d, v16 *m)
+ALWAYS void unpack(uint32_t type, const unsigned char *group, size_t blocks, size_t b, b64 w[8], v16 *d,
+                   v16 *m)
 {
     if (type == TENSOR_Q4_K || type == TENSOR_Q5_K || type == TENSOR_Q6_K)
         unpack_k(type, group, blocks, b, w, d, m);
@@ -147,8 +163,9 @@ ALWAYS void unpack(uint32_t type, const unsigned char *group, size_t blocks, siz
 /* ---- products ------------------------------------------------------------------------------------------------- */
 
 /* One block of `tokens` tokens, from the t-th of a record on: the definition at the head of kernels.h. */
-ALWAYS void block_product(enum multiply_kind kind, int shift, const b64 w[8], v16 d, v16 m, const unsigned char *record,
-                          const uint32_t width, const uint32_t t, const uint32_t tokens, v16 *acc)
+ALWAYS void block_product(enum multiply_kind kind, int shift, const b64 w[8], v16 d, v16 m,
+                          const unsigned char *record, const uint32_t width, const uint32_t t,
+                          const uint32_t tokens, v16 *acc)
 {
     const int8_t *a = (const int8_t *)record + 32 * t;
     const float *scales = (const float *)(record + 32 * width) + t, *sums = scales + width;
@@ -207,7 +224,8 @@ ALWAYS void tile_product(enum multiply_kind kind, int shift, const uint32_t widt
         v16 d = v_load((const float *)(panel + 512)), m = v_load((const float *)(panel + 576));
 #pragma GCC unroll 16
         for (uint32_t t = 0; t < width; t += VEC_TURNS)
-            block_product(kind, shift, w, d, m, record, width, t, width - t < VEC_TURNS ? width - t : VEC_TURNS, acc + t);
+            block_product(kind, shift, w, d, m, record, width, t,
+                          width - t < VEC_TURNS ? width - t : VEC_TURNS, acc + t);
     }
     for (uint32_t t = 0; t < width; t++)
         v_store(out + t * LANES, acc[t]);
@@ -230,8 +248,8 @@ ALWAYS size_t stride_of(uint32_t type)
 }
 
 /* A lone token: the group is used as it is unpacked. */
-ALWAYS void vector_product(uint32_t type, const unsigned char *group, size_t blocks, const unsigned char *record,
-                           float *out)
+ALWAYS void vector_product(uint32_t type, const unsigned char *group, size_t blocks,
+                           const unsigned char *record, float *out)
 {
     v16 acc = v_set(0);
     for (size_t b = 0; b < blocks; b++, record += QUANT_BYTES) {
@@ -259,7 +277,8 @@ ALWAYS void fill_float_panel(uint32_t type, const unsigned char *group, size_t c
         v_store((float *)panel + i * LANES, load_column(type, group, i));
 }
 
-ALWAYS void float_tile_product(const uint32_t width, const unsigned char *panel, size_t cols, const float *x, float *out)
+ALWAYS void float_tile_product(const uint32_t width, const unsigned char *panel, size_t cols, const float *x,
+                               float *out)
 {
     v16 acc[VEC_TILE];
     for (uint32_t t = 0; t < width; t++)
@@ -274,7 +293,8 @@ ALWAYS void float_tile_product(const uint32_t width, const unsigned char *panel,
         v_store(out + t * LANES, acc[t]);
 }
 
-ALWAYS void float_vector_product(uint32_t type, const unsigned char *group, size_t cols, const float *x, float *out)
+ALWAYS void float_vector_product(uint32_t type, const unsigned char *group, size_t cols, const float *x,
+                                 float *out)
 {
     v16 acc = v_set(0);
     for (size_t i = 0; i < cols; i++)
@@ -287,25 +307,26 @@ ALWAYS void float_vector_product(uint32_t type, const unsigned char *group, size
 #define EACH_TYPE(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q4_K) X(Q5_K) X(Q6_K)
 #define EACH_FLOAT(X) X(F32) X(F16) X(BF16)
 
-#define TYPE_FUNCTIONS(T)                                                                                              \
-    static void fill_panel_##T(const unsigned char *group, size_t blocks, unsigned char *panel)                        \
-    {                                                                                                                  \
-        fill_panel(TENSOR_##T, group, blocks, panel);                                                                  \
-    }                                                                                                                  \
-    static void vector_product_##T(const unsigned char *group, size_t blocks, const void *record, float *out)         \
-    {                                                                                                                  \
-        vector_product(TENSOR_##T, group, blocks, record, out);                                                        \
+#define TYPE_FUNCTIONS(T)                                                                                    \
+    static void fill_panel_##T(const unsigned char *group, size_t blocks, unsigned char *panel)              \
+    {                                                                                                        \
+        fill_panel(TENSOR_##T, group, blocks, panel);                                                        \
+    }                                                                                                        \
+    static void vector_product_##T(const unsigned char *group, size_t blocks, const void *record,            \
+                                   float *out)                                                               \
+    {                                                                                                        \
+        vector_product(TENSOR_##T, group, blocks, record, out);                                              \
     }
 EACH_TYPE(TYPE_FUNCTIONS)
 
-#define FLOAT_FUNCTIONS(T)                                                                                             \
-    static void fill_panel_##T(const unsigned char *group, size_t cols, unsigned char *panel)                          \
-    {                                                                                                                  \
-        fill_float_panel(TENSOR_##T, group, cols, panel);                                                              \
-    }                                                                                                                  \
-    static void vector_product_##T(const unsigned char *group, size_t cols, const void *x, float *out)                 \
-    {                                                                                                                  \
-        float_vector_product(TENSOR_##T, group, cols, x, out);                                                         \
+#define FLOAT_FUNCTIONS(T)                                                                                   \
+    static void fill_panel_##T(const unsigned char *group, size_t cols, unsigned char *panel)                \
+    {                                                                                                        \
+        fill_float_panel(TENSOR_##T, group, cols, panel);                                                    \
+    }                                                                                                        \
+    static void vector_product_##T(const unsigned char *group, size_t cols, const void *x, float *out)       \
+    {                                                                                                        \
+        float_vector_product(TENSOR_##T, group, cols, x, out);                                               \
     }
 EACH_FLOAT(FLOAT_FUNCTIONS)
 
@@ -317,24 +338,26 @@ typedef void tile_function(const unsigned char *panel, size_t blocks, const void
 static fill_function *const fill_panels[TENSOR_TYPE_MAX] = { EACH_TYPE(TYPE_ENTRY) EACH_FLOAT(TYPE_ENTRY) };
 #undef TYPE_ENTRY
 #define TYPE_ENTRY(T) [TENSOR_##T] = vector_product_##T,
-static vector_function *const vector_products[TENSOR_TYPE_MAX] = { EACH_TYPE(TYPE_ENTRY) EACH_FLOAT(TYPE_ENTRY) };
+static vector_function *const vector_products[TENSOR_TYPE_MAX] = { EACH_TYPE(TYPE_ENTRY)
+                                                                       EACH_FLOAT(TYPE_ENTRY) };
 
-#define TILE_FUNCTION(NAME, KIND, SHIFT, WIDTH)                                                                        \
-    static void tile_##NAME##_##WIDTH(const unsigned char *panel, size_t blocks, const void *record, float *out)       \
-    {                                                                                                                  \
-        tile_product(KIND, SHIFT, WIDTH, panel, blocks, record, out);                                                  \
+#define TILE_FUNCTION(NAME, KIND, SHIFT, WIDTH)                                                              \
+    static void tile_##NAME##_##WIDTH(const unsigned char *panel, size_t blocks, const void *record,         \
+                                      float *out)                                                            \
+    {                                                                                                        \
+        tile_product(KIND, SHIFT, WIDTH, panel, blocks, record, out);                                        \
     }
-#define FLOAT_TILE_FUNCTION(WIDTH)                                                                                     \
-    static void tile_float_##WIDTH(const unsigned char *panel, size_t cols, const void *x, float *out)                 \
-    {                                                                                                                  \
-        float_tile_product(WIDTH, panel, cols, x, out);                                                                \
+#define FLOAT_TILE_FUNCTION(WIDTH)                                                                           \
+    static void tile_float_##WIDTH(const unsigned char *panel, size_t cols, const void *x, float *out)       \
+    {                                                                                                        \
+        float_tile_product(WIDTH, panel, cols, x, out);                                                      \
     }
-#define WIDTH_FUNCTIONS(WIDTH)                                                                                         \
-    TILE_FUNCTION(min, WITH_MIN, 0, WIDTH)                                                                             \
-    TILE_FUNCTION(zero3, WITH_ZERO, 3, WIDTH)                                                                          \
-    TILE_FUNCTION(zero4, WITH_ZERO, 4, WIDTH)                                                                          \
-    TILE_FUNCTION(halves, WITH_ZERO_HALVES, 5, WIDTH)                                                                  \
-    TILE_FUNCTION(bytes, Q8_SHIFT >= 0 ? WITH_ZERO : SIGNED_BYTES, Q8_SHIFT >= 0 ? Q8_SHIFT : 0, WIDTH)                \
+#define WIDTH_FUNCTIONS(WIDTH)                                                                               \
+    TILE_FUNCTION(min, WITH_MIN, 0, WIDTH)                                                                   \
+    TILE_FUNCTION(zero3, WITH_ZERO, 3, WIDTH)                                                                \
+    TILE_FUNCTION(zero4, WITH_ZERO, 4, WIDTH)                                                                \
+    TILE_FUNCTION(halves, WITH_ZERO_HALVES, 5, WIDTH)                                                        \
+    TILE_FUNCTION(bytes, Q8_SHIFT >= 0 ? WITH_ZERO : SIGNED_BYTES, Q8_SHIFT >= 0 ? Q8_SHIFT : 0, WIDTH)      \
     FLOAT_TILE_FUNCTION(WIDTH)
 
 WIDTH_FUNCTIONS(1)
@@ -354,24 +377,40 @@ WIDTH_FUNCTIONS(13)
 WIDTH_FUNCTIONS(14)
 WIDTH_FUNCTIONS(15)
 WIDTH_FUNCTIONS(16)
-#define WIDTHS(NAME)                                                                                                   \
-    { NULL,            tile_##NAME##_1,  tile_##NAME##_2,  tile_##NAME##_3,  tile_##NAME##_4,  tile_##NAME##_5,        \
-      tile_##NAME##_6, tile_##NAME##_7,  tile_##NAME##_8,  tile_##NAME##_9,  tile_##NAME##_10, tile_##NAME##_11,       \
-      tile_##NAME##_12, tile_##NAME##_13, tile_##NAME##_14, tile_##NAME##_15, tile_##NAME##_16 }
+#define WIDTHS(NAME)                                                                                         \
+    { NULL,                                                                                                  \
+      tile_##NAME##_1,                                                                                       \
+      tile_##NAME##_2,                                                                                       \
+      tile_##NAME##_3,                                                                                       \
+      tile_##NAME##_4,                                                                                       \
+      tile_##NAME##_5,                                                                                       \
+      tile_##NAME##_6,                                                                                       \
+      tile_##NAME##_7,                                                                                       \
+      tile_##NAME##_8,                                                                                       \
+      tile_##NAME##_9,                                                                                       \
+      tile_##NAME##_10,                                                                                      \
+      tile_##NAME##_11,                                                                                      \
+      tile_##NAME##_12,                                                                                      \
+      tile_##NAME##_13,                                                                                      \
+      tile_##NAME##_14,                                                                                      \
+      tile_##NAME##_15,                                                                                      \
+      tile_##NAME##_16 }
 #else
 #define WIDTHS(NAME) { NULL, tile_##NAME##_1, tile_##NAME##_2, tile_##NAME##_3, tile_##NAME##_4 }
 #endif
 
-static tile_function *const tile_min[VEC_TILE + 1] = WIDTHS(min), *const tile_zero3[VEC_TILE + 1] = WIDTHS(zero3),
-                            *const tile_zero4[VEC_TILE + 1] = WIDTHS(zero4),
-                            *const tile_halves[VEC_TILE + 1] = WIDTHS(halves),
-                            *const tile_bytes[VEC_TILE + 1] = WIDTHS(bytes),
-                            *const tile_float[VEC_TILE + 1] = WIDTHS(float);
+static tile_function *const tile_min[VEC_TILE + 1] = WIDTHS(min),
+                                                *const tile_zero3[VEC_TILE + 1] = WIDTHS(zero3),
+                                                *const tile_zero4[VEC_TILE + 1] = WIDTHS(zero4),
+                                                *const tile_halves[VEC_TILE + 1] = WIDTHS(halves),
+                                                *const tile_bytes[VEC_TILE + 1] = WIDTHS(bytes),
+                                                *const tile_float[VEC_TILE + 1] = WIDTHS(float);
 
 static tile_function *const *const tile_functions[TENSOR_TYPE_MAX] = {
-    [TENSOR_F32] = tile_float,  [TENSOR_F16] = tile_float,  [TENSOR_BF16] = tile_float, [TENSOR_Q4_0] = tile_zero3,
-    [TENSOR_Q4_1] = tile_min,   [TENSOR_Q5_0] = tile_zero4, [TENSOR_Q5_1] = tile_min,   [TENSOR_Q8_0] = tile_bytes,
-    [TENSOR_Q4_K] = tile_min,   [TENSOR_Q5_K] = tile_min,   [TENSOR_Q6_K] = tile_halves,
+    [TENSOR_F32] = tile_float,  [TENSOR_F16] = tile_float,   [TENSOR_BF16] = tile_float,
+    [TENSOR_Q4_0] = tile_zero3, [TENSOR_Q4_1] = tile_min,    [TENSOR_Q5_0] = tile_zero4,
+    [TENSOR_Q5_1] = tile_min,   [TENSOR_Q8_0] = tile_bytes,  [TENSOR_Q4_K] = tile_min,
+    [TENSOR_Q5_K] = tile_min,   [TENSOR_Q6_K] = tile_halves,
 };
 
 /* ---- a group times all activations ---------------------------------------------------------------------------- */
@@ -442,7 +481,8 @@ static void rope_halves(float *x, const float *cosines, const float *sines, size
     for (size_t i = 0; i < dim / 2; i += LANES) {
         v16 a = v_load(x + i), b = v_load(x + dim / 2 + i);
         v_store(x + i, v_fma(a, v_load(cosines + i), v_mul(b, v_load(sines + i))));
-        v_store(x + dim / 2 + i, v_fma(b, v_load(cosines + dim / 2 + i), v_mul(a, v_load(sines + dim / 2 + i))));
+        v_store(x + dim / 2 + i,
+                v_fma(b, v_load(cosines + dim / 2 + i), v_mul(a, v_load(sines + dim / 2 + i))));
     }
 }
 
@@ -476,7 +516,10 @@ static v16 load_some(const float *x, size_t n)
     return v_load(some);
 }
 
-ALWAYS v16 load_up_to(const float *x, size_t n) { return n >= LANES ? v_load(x) : load_some(x, n); }
+ALWAYS v16 load_up_to(const float *x, size_t n)
+{
+    return n >= LANES ? v_load(x) : load_some(x, n);
+}
 
 static float highest(const float *x, size_t n)
 {
@@ -527,12 +570,12 @@ enum { GROUPS = ATTEND_KEYS / PAGE };
 
 /* What attend() keeps in its scratch. */
 struct attention {
-    float *keys;                                  /* [GROUPS][head_dim][16] */
-    float *values;                                /* [ATTEND_KEYS][head_dim] */
-    float *shares;                                /* [n_queries][ATTEND_KEYS]: scores, then exp(score - max) */
-    float *max, *sum, *decay;                     /* [n_queries][LANES]: the same number in all lanes of `sum` */
-    const unsigned char *pages[GROUPS];           /* of the block at hand; those past the end repeat the last */
-    const unsigned char *later[GROUPS];           /* of the next one */
+    float *keys;                        /* [GROUPS][head_dim][16] */
+    float *values;                      /* [ATTEND_KEYS][head_dim] */
+    float *shares;                      /* [n_queries][ATTEND_KEYS]: scores, then exp(score - max) */
+    float *max, *sum, *decay;           /* [n_queries][LANES]: the same number in all lanes of `sum` */
+    const unsigned char *pages[GROUPS]; /* of the block at hand; those past the end repeat the last */
+    const unsigned char *later[GROUPS]; /* of the next one */
 };
 
 /* Pages lie anywhere, so the hardware cannot guess the next ones: they are asked for while these are in use. */
@@ -572,7 +615,7 @@ ALWAYS void score(const struct attend *x, const struct attention *s, uint32_t fi
         v16 key[GROUPS];
         for (int g = 0; g < GROUPS; g++) {
             if (direct)
-                __builtin_prefetch(s->later[g] + i * 64, 0, 3);       /* a page has 64 bytes a column */
+                __builtin_prefetch(s->later[g] + i * 64, 0, 3); /* a page has 64 bytes a column */
             key[g] = direct ? v_load_half(s->pages[g] + i * PAGE * 2) : v_load(s->keys + g * size + i * PAGE);
         }
         for (uint32_t q = 0; q < count; q++) {
@@ -593,7 +636,8 @@ static void update(const struct attend *x, const struct attention *s, uint32_t q
     float *shares = s->shares + q * ATTEND_KEYS;
     v16 p[GROUPS], high = v_set(s->max[q]);
     for (uint32_t g = 0; g < GROUPS; g++) {
-        p[g] = v_keep_first(v_load(shares + g * LANES), visible > g * LANES ? visible - g * LANES : 0, -INFINITY);
+        p[g] = v_keep_first(v_load(shares + g * LANES), visible > g * LANES ? visible - g * LANES : 0,
+                            -INFINITY);
         high = v_max(high, p[g]);
     }
     float max = v_highest(high);
@@ -609,16 +653,18 @@ static void update(const struct attend *x, const struct attention *s, uint32_t q
 }
 
 /* outs = outs * decay + Σ share * value, key after key; for `vectors` lanes from column `from`. */
-ALWAYS void gather(const struct attend *x, const struct attention *s, uint32_t first, const uint32_t count, uint32_t from,
-                   const uint32_t vectors, uint32_t n_keys, const bool direct)
+ALWAYS void gather(const struct attend *x, const struct attention *s, uint32_t first, const uint32_t count,
+                   uint32_t from, const uint32_t vectors, uint32_t n_keys, const bool direct)
 {
     v16 acc[VEC_QUERIES][4];
     for (uint32_t q = 0; q < count; q++)
         for (uint32_t v = 0; v < vectors; v++)
-            acc[q][v] = v_mul(v_load(x->outs[first + q] + from + v * LANES), v_load(s->decay + (first + q) * LANES));
+            acc[q][v] =
+                v_mul(v_load(x->outs[first + q] + from + v * LANES), v_load(s->decay + (first + q) * LANES));
     for (uint32_t k = 0; k < n_keys; k++) {
         v16 value[4];
-        const uint16_t *halves = (const uint16_t *)s->pages[k / PAGE] + (size_t)(PAGE + k % PAGE) * x->head_dim;
+        const uint16_t *halves =
+            (const uint16_t *)s->pages[k / PAGE] + (size_t)(PAGE + k % PAGE) * x->head_dim;
         for (uint32_t v = 0; v < vectors; v++)
             value[v] = direct ? v_load_half(halves + from + v * LANES)
                               : v_load(s->values + (size_t)k * x->head_dim + from + v * LANES);
@@ -633,8 +679,8 @@ ALWAYS void gather(const struct attend *x, const struct attention *s, uint32_t f
             v_store(x->outs[first + q] + from + v * LANES, acc[q][v]);
 }
 
-ALWAYS void gather_all(const struct attend *x, const struct attention *s, uint32_t first, const uint32_t count,
-                       uint32_t n_keys, const bool direct)
+ALWAYS void gather_all(const struct attend *x, const struct attention *s, uint32_t first,
+                       const uint32_t count, uint32_t n_keys, const bool direct)
 {
     uint32_t from = 0;
     for (; from + 4 * LANES <= x->head_dim; from += 4 * LANES)
@@ -645,17 +691,30 @@ ALWAYS void gather_all(const struct attend *x, const struct attention *s, uint32
 
 /* As many queries at once as the registers hold; what is left over in one go too, since a query alone leaves the
  * multipliers waiting for their own results. */
-ALWAYS void score_some(const struct attend *x, const struct attention *s, uint32_t first, uint32_t count, bool direct)
+ALWAYS void score_some(const struct attend *x, const struct attention *s, uint32_t first, uint32_t count,
+                       bool direct)
 {
     switch (count) {
 #if VEC_MANY_QUERIES
-    case 6: score(x, s, first, 6, direct); return;
-    case 5: score(x, s, first, 5, direct); return;
-    case 4: score(x, s, first, 4, direct); return;
-    case 3: score(x, s, first, 3, direct); return;
-    case 2: score(x, s, first, 2, direct); return;
+    case 6:
+        score(x, s, first, 6, direct);
+        return;
+    case 5:
+        score(x, s, first, 5, direct);
+        return;
+    case 4:
+        score(x, s, first, 4, direct);
+        return;
+    case 3:
+        score(x, s, first, 3, direct);
+        return;
+    case 2:
+        score(x, s, first, 2, direct);
+        return;
 #endif
-    default: score(x, s, first, 1, direct); return;
+    default:
+        score(x, s, first, 1, direct);
+        return;
     }
 }
 
@@ -664,13 +723,25 @@ ALWAYS void gather_some(const struct attend *x, const struct attention *s, uint3
 {
     switch (count) {
 #if VEC_MANY_QUERIES
-    case 6: gather_all(x, s, first, 6, n_keys, direct); return;
-    case 5: gather_all(x, s, first, 5, n_keys, direct); return;
-    case 4: gather_all(x, s, first, 4, n_keys, direct); return;
-    case 3: gather_all(x, s, first, 3, n_keys, direct); return;
-    case 2: gather_all(x, s, first, 2, n_keys, direct); return;
+    case 6:
+        gather_all(x, s, first, 6, n_keys, direct);
+        return;
+    case 5:
+        gather_all(x, s, first, 5, n_keys, direct);
+        return;
+    case 4:
+        gather_all(x, s, first, 4, n_keys, direct);
+        return;
+    case 3:
+        gather_all(x, s, first, 3, n_keys, direct);
+        return;
+    case 2:
+        gather_all(x, s, first, 2, n_keys, direct);
+        return;
 #endif
-    default: gather_all(x, s, first, 1, n_keys, direct); return;
+    default:
+        gather_all(x, s, first, 1, n_keys, direct);
+        return;
     }
 }
 
@@ -686,7 +757,8 @@ static void attend_block(const struct attend *x, const struct attention *s, uint
 }
 
 /* Few queries: each half is used once, so it goes to a register and nowhere else. */
-static void attend_block_directly(const struct attend *x, const struct attention *s, uint32_t begin, uint32_t n_keys)
+static void attend_block_directly(const struct attend *x, const struct attention *s, uint32_t begin,
+                                  uint32_t n_keys)
 {
     score_some(x, s, 0, x->n_queries, true);
     for (uint32_t q = 0; q < x->n_queries; q++)
@@ -697,7 +769,9 @@ static void attend_block_directly(const struct attend *x, const struct attention
 static struct attention attention_begin(const struct attend *x, bool direct)
 {
     size_t block = (size_t)ATTEND_KEYS * x->head_dim;
-    struct attention s = { .keys = x->scratch, .values = x->scratch + block, .shares = x->scratch + 2 * block };
+    struct attention s = { .keys = x->scratch,
+                           .values = x->scratch + block,
+                           .shares = x->scratch + 2 * block };
     s.sum = s.shares + x->n_queries * ATTEND_KEYS;
     s.decay = s.sum + x->n_queries * LANES;
     s.max = s.decay + x->n_queries * LANES;
@@ -728,9 +802,10 @@ static void attend(const struct attend *x)
         load_pages(x, &s, (n_keys + PAGE - 1) / PAGE);
         attend_block(x, &s, begin, n_keys);
     }
-    for (uint32_t q = 0; q < x->n_queries; q++)     /* + 0: a negative zero becomes a positive one */
+    for (uint32_t q = 0; q < x->n_queries; q++) /* + 0: a negative zero becomes a positive one */
         for (uint32_t i = 0; i < x->head_dim; i += LANES)
-            v_store(x->outs[q] + i, v_add(v_div(v_load(x->outs[q] + i), v_load(s.sum + q * LANES)), v_set(0)));
+            v_store(x->outs[q] + i,
+                    v_add(v_div(v_load(x->outs[q] + i), v_load(s.sum + q * LANES)), v_set(0)));
 }
 
 const struct kernels KERNELS_NAME = {

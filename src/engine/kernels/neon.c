@@ -7,8 +7,11 @@
 #define KERNELS_NAME kernels_neon
 #define KERNELS_TEXT "neon"
 
-enum { HAS_DOT_PRODUCT = 1 << 20 };               /* HWCAP_ASIMDDP */
+enum { HAS_DOT_PRODUCT = 1 << 20 }; /* HWCAP_ASIMDDP */
 
-static bool can_run(void) { return (getauxval(AT_HWCAP) & HAS_DOT_PRODUCT) != 0; }
+static bool can_run(void)
+{
+    return (getauxval(AT_HWCAP) & HAS_DOT_PRODUCT) != 0;
+}
 
 #include "engine/kernels/body.h"

@@ -12,7 +12,7 @@ float half_to_float(uint16_t half)
         bits = sign | 0x7f800000 | mantissa << 13;
     else if (exponent != 0)
         bits = sign | (exponent + 112) << 23 | mantissa << 13;
-    else {                                        /* zero or subnormal: mantissa * 2^-24, exact in float */
+    else { /* zero or subnormal: mantissa * 2^-24, exact in float */
         float value = (float)mantissa * 0x1p-24f;
         memcpy(&bits, &value, sizeof bits);
         bits |= sign;
@@ -29,16 +29,16 @@ uint16_t float_to_half(float value)
     uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
     if (magnitude > 0x7f800000)
         return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
-    if (magnitude >= 0x47800000)                  /* 65536 and more */
+    if (magnitude >= 0x47800000) /* 65536 and more */
         return (uint16_t)(sign | 0x7c00);
-    if (magnitude < 0x38800000) {                 /* below 2^-14: a multiple of 2^-24 */
+    if (magnitude < 0x38800000) { /* below 2^-14: a multiple of 2^-24 */
         float small;
         memcpy(&small, &magnitude, sizeof small);
-        small += 0.5f;                            /* at 0.5 a float's last bit is 2^-24: the addition rounds for us */
+        small += 0.5f; /* at 0.5 a float's last bit is 2^-24: the addition rounds for us */
         memcpy(&magnitude, &small, sizeof magnitude);
         return (uint16_t)(sign | (magnitude - 0x3f000000));
     }
-    magnitude += 0xfff + (magnitude >> 13 & 1);   /* to nearest even; may carry into infinity, as it should */
+    magnitude += 0xfff + (magnitude >> 13 & 1); /* to nearest even; may carry into infinity, as it should */
     return (uint16_t)(sign | (magnitude - 0x38000000) >> 13);
 }
 
@@ -47,8 +47,10 @@ static uint16_t load_u16(const unsigned char *bytes)
     return (uint16_t)(bytes[0] | bytes[1] << 8);
 }
 
-
-static float load_half(const unsigned char *bytes) { return half_to_float(load_u16(bytes)); }
+static float load_half(const unsigned char *bytes)
+{
+    return half_to_float(load_u16(bytes));
+}
 
 bool type_is_float(uint32_t type)
 {
@@ -60,15 +62,17 @@ bool type_is_float(uint32_t type)
 /* A group of the 32-wide types is [quants of each block][high bits of each][scales of each]; of the 256-wide ones,
  * for each superblock [scales of its 8 blocks][quants][high bits], then all the superblocks' d (and dmin). */
 struct packing {
-    uint16_t quants, highs, scales;               /* bytes of a block of 16 rows x 32 columns */
-    uint16_t super;                               /* bytes of d and dmin a superblock of 16 x 256; 0: a 32-wide type */
+    uint16_t quants, highs, scales; /* bytes of a block of 16 rows x 32 columns */
+    uint16_t super;                 /* bytes of d and dmin a superblock of 16 x 256; 0: a 32-wide type */
 };
 
 static const struct packing packings[TENSOR_TYPE_MAX] = {
-    [TENSOR_Q4_0] = { 256, 0, 32, 0 },    [TENSOR_Q4_1] = { 256, 0, 64, 0 },   [TENSOR_Q5_0] = { 256, 64, 32, 0 },
-    [TENSOR_Q5_1] = { 256, 64, 64, 0 },   [TENSOR_Q8_0] = { 512, 0, 32, 0 },   [TENSOR_Q4_K] = { 256, 0, 32, 64 },
-    [TENSOR_Q5_K] = { 256, 64, 32, 64 },  [TENSOR_Q6_K] = { 256, 128, 32, 32 },
-    [TENSOR_F32] = { 2048, 0, 0, 0 },     [TENSOR_F16] = { 1024, 0, 0, 0 },    [TENSOR_BF16] = { 1024, 0, 0, 0 },
+    [TENSOR_Q4_0] = { 256, 0, 32, 0 },   [TENSOR_Q4_1] = { 256, 0, 64, 0 },
+    [TENSOR_Q5_0] = { 256, 64, 32, 0 },  [TENSOR_Q5_1] = { 256, 64, 64, 0 },
+    [TENSOR_Q8_0] = { 512, 0, 32, 0 },   [TENSOR_Q4_K] = { 256, 0, 32, 64 },
+    [TENSOR_Q5_K] = { 256, 64, 32, 64 }, [TENSOR_Q6_K] = { 256, 128, 32, 32 },
+    [TENSOR_F32] = { 2048, 0, 0, 0 },    [TENSOR_F16] = { 1024, 0, 0, 0 },
+    [TENSOR_BF16] = { 1024, 0, 0, 0 },
 };
 
 size_t packed_group_bytes(uint32_t type, uint32_t cols)
@@ -201,7 +205,8 @@ static void write_float_row(uint32_t type, uint32_t cols, uint32_t row, const un
         memcpy(group + ((size_t)i * LANES + row) * width, source + (size_t)i * width, width);
 }
 
-static void write_row(uint32_t type, uint32_t cols, uint32_t row, const unsigned char *source, unsigned char *group)
+static void write_row(uint32_t type, uint32_t cols, uint32_t row, const unsigned char *source,
+                      unsigned char *group)
 {
     const struct packing *p = &packings[type];
     const struct tensor_traits *traits = tensor_traits(type);
@@ -259,14 +264,16 @@ static void dequantize_super(uint32_t type, const unsigned char *block, float *o
         if (type == TENSOR_Q6_K) {
             quants_6k(block, j, q);
             for (uint32_t i = 0; i < 32; i++)
-                out[j * 32 + i] = load_half(block + 208) * (float)(signed char)block[192 + 2 * j + i / 16] * (float)(q[i] - 32);
+                out[j * 32 + i] = load_half(block + 208) * (float)(signed char)block[192 + 2 * j + i / 16] *
+                                  (float)(q[i] - 32);
             continue;
         }
         scale_min_k(block + 4, j, &scale, &min);
         nibbles_k(type == TENSOR_Q5_K ? block + 48 : block + 16, j, q);
         float d = load_half(block) * scale, m = load_half(block + 2) * min;
         for (uint32_t i = 0; i < 32; i++)
-            out[j * 32 + i] = d * (float)(q[i] | (type == TENSOR_Q5_K ? (block[16 + i] >> j & 1) << 4 : 0)) - m;
+            out[j * 32 + i] =
+                d * (float)(q[i] | (type == TENSOR_Q5_K ? (block[16 + i] >> j & 1) << 4 : 0)) - m;
     }
 }
 

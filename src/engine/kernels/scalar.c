@@ -6,6 +6,9 @@
 #define KERNELS_NAME kernels_scalar
 #define KERNELS_TEXT "scalar"
 
-static bool can_run(void) { return true; }
+static bool can_run(void)
+{
+    return true;
+}
 
 #include "engine/kernels/body.h"

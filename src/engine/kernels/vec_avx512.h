@@ -14,20 +14,62 @@ typedef __m512i b64;
 
 enum { VEC_TILE = 16, VEC_TURNS = 4, VEC_QUERIES = 6, Q8_SHIFT = 7 };
 
-ALWAYS v16 v_load(const float *p) { return _mm512_loadu_ps(p); }
-ALWAYS void v_store(float *p, v16 a) { _mm512_storeu_ps(p, a); }
-ALWAYS v16 v_set(float a) { return _mm512_set1_ps(a); }
-ALWAYS v16 v_add(v16 a, v16 b) { return _mm512_add_ps(a, b); }
-ALWAYS v16 v_sub(v16 a, v16 b) { return _mm512_sub_ps(a, b); }
-ALWAYS v16 v_mul(v16 a, v16 b) { return _mm512_mul_ps(a, b); }
-ALWAYS v16 v_div(v16 a, v16 b) { return _mm512_div_ps(a, b); }
-ALWAYS v16 v_fma(v16 a, v16 b, v16 c) { return _mm512_fmadd_ps(a, b, c); }
-ALWAYS v16 v_max(v16 a, v16 b) { return _mm512_max_ps(a, b); }
-ALWAYS v16 v_min(v16 a, v16 b) { return _mm512_min_ps(a, b); }
-ALWAYS v16 v_abs(v16 a) { return _mm512_abs_ps(a); }
-ALWAYS v16 v_sqrt(v16 a) { return _mm512_sqrt_ps(a); }
-ALWAYS n16 v_round(v16 a) { return _mm512_cvtps_epi32(a); }
-ALWAYS v16 v_of_int(n16 a) { return _mm512_cvtepi32_ps(a); }
+ALWAYS v16 v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+ALWAYS void v_store(float *p, v16 a)
+{
+    _mm512_storeu_ps(p, a);
+}
+ALWAYS v16 v_set(float a)
+{
+    return _mm512_set1_ps(a);
+}
+ALWAYS v16 v_add(v16 a, v16 b)
+{
+    return _mm512_add_ps(a, b);
+}
+ALWAYS v16 v_sub(v16 a, v16 b)
+{
+    return _mm512_sub_ps(a, b);
+}
+ALWAYS v16 v_mul(v16 a, v16 b)
+{
+    return _mm512_mul_ps(a, b);
+}
+ALWAYS v16 v_div(v16 a, v16 b)
+{
+    return _mm512_div_ps(a, b);
+}
+ALWAYS v16 v_fma(v16 a, v16 b, v16 c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+ALWAYS v16 v_max(v16 a, v16 b)
+{
+    return _mm512_max_ps(a, b);
+}
+ALWAYS v16 v_min(v16 a, v16 b)
+{
+    return _mm512_min_ps(a, b);
+}
+ALWAYS v16 v_abs(v16 a)
+{
+    return _mm512_abs_ps(a);
+}
+ALWAYS v16 v_sqrt(v16 a)
+{
+    return _mm512_sqrt_ps(a);
+}
+ALWAYS n16 v_round(v16 a)
+{
+    return _mm512_cvtps_epi32(a);
+}
+ALWAYS v16 v_of_int(n16 a)
+{
+    return _mm512_cvtepi32_ps(a);
+}
 ALWAYS v16 v_scale_by_power(v16 a, n16 power)
 {
     n16 bits = _mm512_slli_epi32(_mm512_add_epi32(power, _mm512_set1_epi32(127)), 23);
@@ -42,7 +84,10 @@ ALWAYS v16 v_keep_first(v16 a, uint32_t count, float other)
     __mmask16 keep = count >= 16 ? 0xffff : (__mmask16)((1u << count) - 1);
     return _mm512_mask_mov_ps(_mm512_set1_ps(other), keep, a);
 }
-ALWAYS v16 v_load_half(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
+ALWAYS v16 v_load_half(const void *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256(p));
+}
 ALWAYS void v_store_half(void *p, v16 a)
 {
     _mm256_storeu_si256(p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
@@ -73,20 +118,38 @@ ALWAYS float v_highest(v16 a)
     c = _mm_max_ps(c, _mm_movehl_ps(c, c));
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
-ALWAYS v16 v_swap_pairs(v16 a) { return _mm512_permute_ps(a, 0xb1); }
+ALWAYS v16 v_swap_pairs(v16 a)
+{
+    return _mm512_permute_ps(a, 0xb1);
+}
 
-ALWAYS n16 n_zero(void)                           /* made anew each time: kept in a register it would push another out */
+ALWAYS n16 n_zero(void) /* made anew each time: kept in a register it would push another out */
 {
     n16 zero;
     __asm__ volatile("vpxord %0, %0, %0" : "=v"(zero));
     return zero;
 }
-ALWAYS n16 n_set_shifted(int32_t a, int shift) { return _mm512_slli_epi32(_mm512_set1_epi32(a), (unsigned)shift); }
-ALWAYS int32_t n_sum(n16 a) { return _mm512_reduce_add_epi32(a); }
-ALWAYS void n_store_i8(int8_t *p, n16 a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
+ALWAYS n16 n_set_shifted(int32_t a, int shift)
+{
+    return _mm512_slli_epi32(_mm512_set1_epi32(a), (unsigned)shift);
+}
+ALWAYS int32_t n_sum(n16 a)
+{
+    return _mm512_reduce_add_epi32(a);
+}
+ALWAYS void n_store_i8(int8_t *p, n16 a)
+{
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a));
+}
 
-ALWAYS b64 b_load(const unsigned char *p) { return _mm512_loadu_si512(p); }
-ALWAYS void b_store(unsigned char *p, b64 a) { _mm512_storeu_si512(p, a); }
+ALWAYS b64 b_load(const unsigned char *p)
+{
+    return _mm512_loadu_si512(p);
+}
+ALWAYS void b_store(unsigned char *p, b64 a)
+{
+    _mm512_storeu_si512(p, a);
+}
 
 ALWAYS void unpack_nibbles(const unsigned char *p, b64 w[8])
 {
@@ -143,6 +206,9 @@ ALWAYS void dot_words(n16 *sums, uint32_t tokens, const b64 *w, const int8_t *a,
         for (uint32_t t = 0; t < tokens; t++)
             sums[t] = dot_word(sums[t], w[j], a + 32 * t + 4 * j);
 }
-ALWAYS void dot_bytes(n16 *sums, uint32_t tokens, const b64 *w, const int8_t *a) { dot_words(sums, tokens, w, a, 8); }
+ALWAYS void dot_bytes(n16 *sums, uint32_t tokens, const b64 *w, const int8_t *a)
+{
+    dot_words(sums, tokens, w, a, 8);
+}
 
 #endif

@@ -11,41 +11,86 @@
 
 #define ALWAYS static inline
 
-typedef struct { float f[16]; } v16;              /* floats */
-typedef struct { int32_t n[16]; } n16;            /* integers */
-typedef struct { unsigned char b[64]; } b64;      /* a word of 4 weights for each of 16 rows */
+typedef struct {
+    float f[16];
+} v16; /* floats */
+typedef struct {
+    int32_t n[16];
+} n16; /* integers */
+typedef struct {
+    unsigned char b[64];
+} b64; /* a word of 4 weights for each of 16 rows */
 
 /* Tokens in a tile, and how many of them take turns in it; queries in a block of attention; and how Q8_0's signed bytes are multiplied: -1 as they are,
  * 7 made unsigned by adding 2^7, which is taken away again as 2^7 times the activations' sum. */
 enum { VEC_TILE = 4, VEC_TURNS = 1, VEC_QUERIES = 1, Q8_SHIFT = -1 };
 
-#define LANEWISE(expression)                                                                                           \
-    v16 r;                                                                                                             \
-    for (int i = 0; i < 16; i++)                                                                                       \
-        r.f[i] = (expression);                                                                                         \
+#define LANEWISE(expression)                                                                                 \
+    v16 r;                                                                                                   \
+    for (int i = 0; i < 16; i++)                                                                             \
+        r.f[i] = (expression);                                                                               \
     return r
 
-ALWAYS v16 v_load(const float *p) { LANEWISE(p[i]); }
-ALWAYS void v_store(float *p, v16 a) { memcpy(p, a.f, sizeof a.f); }
-ALWAYS v16 v_set(float a) { LANEWISE(a); }
-ALWAYS v16 v_add(v16 a, v16 b) { LANEWISE(a.f[i] + b.f[i]); }
-ALWAYS v16 v_sub(v16 a, v16 b) { LANEWISE(a.f[i] - b.f[i]); }
-ALWAYS v16 v_mul(v16 a, v16 b) { LANEWISE(a.f[i] * b.f[i]); }
-ALWAYS v16 v_div(v16 a, v16 b) { LANEWISE(a.f[i] / b.f[i]); }
-ALWAYS v16 v_fma(v16 a, v16 b, v16 c) { LANEWISE(fmaf(a.f[i], b.f[i], c.f[i])); }
-ALWAYS v16 v_max(v16 a, v16 b) { LANEWISE(a.f[i] > b.f[i] ? a.f[i] : b.f[i]); }     /* b if either is not a number */
-ALWAYS v16 v_min(v16 a, v16 b) { LANEWISE(a.f[i] < b.f[i] ? a.f[i] : b.f[i]); }
-ALWAYS v16 v_abs(v16 a) { LANEWISE(fabsf(a.f[i])); }
-ALWAYS v16 v_sqrt(v16 a) { LANEWISE(sqrtf(a.f[i])); }
-ALWAYS n16 v_round(v16 a)                         /* to nearest even */
+ALWAYS v16 v_load(const float *p)
+{
+    LANEWISE(p[i]);
+}
+ALWAYS void v_store(float *p, v16 a)
+{
+    memcpy(p, a.f, sizeof a.f);
+}
+ALWAYS v16 v_set(float a)
+{
+    LANEWISE(a);
+}
+ALWAYS v16 v_add(v16 a, v16 b)
+{
+    LANEWISE(a.f[i] + b.f[i]);
+}
+ALWAYS v16 v_sub(v16 a, v16 b)
+{
+    LANEWISE(a.f[i] - b.f[i]);
+}
+ALWAYS v16 v_mul(v16 a, v16 b)
+{
+    LANEWISE(a.f[i] * b.f[i]);
+}
+ALWAYS v16 v_div(v16 a, v16 b)
+{
+    LANEWISE(a.f[i] / b.f[i]);
+}
+ALWAYS v16 v_fma(v16 a, v16 b, v16 c)
+{
+    LANEWISE(fmaf(a.f[i], b.f[i], c.f[i]));
+}
+ALWAYS v16 v_max(v16 a, v16 b)
+{
+    LANEWISE(a.f[i] > b.f[i] ? a.f[i] : b.f[i]);
+} /* b if either is not a number */
+ALWAYS v16 v_min(v16 a, v16 b)
+{
+    LANEWISE(a.f[i] < b.f[i] ? a.f[i] : b.f[i]);
+}
+ALWAYS v16 v_abs(v16 a)
+{
+    LANEWISE(fabsf(a.f[i]));
+}
+ALWAYS v16 v_sqrt(v16 a)
+{
+    LANEWISE(sqrtf(a.f[i]));
+}
+ALWAYS n16 v_round(v16 a) /* to nearest even */
 {
     n16 r;
     for (int i = 0; i < 16; i++)
         r.n[i] = a.f[i] >= -2147483648.0f && a.f[i] < 2147483648.0f ? (int32_t)rintf(a.f[i]) : INT32_MIN;
     return r;
 }
-ALWAYS v16 v_of_int(n16 a) { LANEWISE((float)a.n[i]); }
-ALWAYS v16 v_scale_by_power(v16 a, n16 power)     /* a * 2^power; power in -126..127 */
+ALWAYS v16 v_of_int(n16 a)
+{
+    LANEWISE((float)a.n[i]);
+}
+ALWAYS v16 v_scale_by_power(v16 a, n16 power) /* a * 2^power; power in -126..127 */
 {
     v16 r;
     for (int i = 0; i < 16; i++) {
@@ -56,8 +101,14 @@ ALWAYS v16 v_scale_by_power(v16 a, n16 power)     /* a * 2^power; power in -126.
     }
     return r;
 }
-ALWAYS v16 v_zero_below(v16 value, v16 x, float limit) { LANEWISE(x.f[i] >= limit ? value.f[i] : 0.0f); }
-ALWAYS v16 v_keep_first(v16 a, uint32_t count, float other) { LANEWISE((uint32_t)i < count ? a.f[i] : other); }
+ALWAYS v16 v_zero_below(v16 value, v16 x, float limit)
+{
+    LANEWISE(x.f[i] >= limit ? value.f[i] : 0.0f);
+}
+ALWAYS v16 v_keep_first(v16 a, uint32_t count, float other)
+{
+    LANEWISE((uint32_t)i < count ? a.f[i] : other);
+}
 ALWAYS v16 v_load_half(const void *p)
 {
     uint16_t half[16];
@@ -75,14 +126,21 @@ ALWAYS v16 v_load_bf16(const void *p)
 {
     uint32_t bits[16];
     for (int i = 0; i < 16; i++)
-        bits[i] = (uint32_t)((const unsigned char *)p)[2 * i] << 16 | (uint32_t)((const unsigned char *)p)[2 * i + 1] << 24;
+        bits[i] = (uint32_t)((const unsigned char *)p)[2 * i] << 16 |
+                  (uint32_t)((const unsigned char *)p)[2 * i + 1] << 24;
     v16 r;
     memcpy(r.f, bits, sizeof bits);
     return r;
 }
-ALWAYS v16 v_load_u8(const unsigned char *p) { LANEWISE((float)p[i]); }
-ALWAYS v16 v_load_i8(const unsigned char *p) { LANEWISE((float)(int8_t)p[i]); }
-ALWAYS float v_sum(v16 a)                         /* the tree: lane i + lane i+8, then 4, 2, 1 */
+ALWAYS v16 v_load_u8(const unsigned char *p)
+{
+    LANEWISE((float)p[i]);
+}
+ALWAYS v16 v_load_i8(const unsigned char *p)
+{
+    LANEWISE((float)(int8_t)p[i]);
+}
+ALWAYS float v_sum(v16 a) /* the tree: lane i + lane i+8, then 4, 2, 1 */
 {
     for (int half = 8; half > 0; half /= 2)
         for (int i = 0; i < half; i++)
@@ -96,10 +154,16 @@ ALWAYS float v_highest(v16 a)
             a.f[i] = a.f[i] > a.f[i + half] ? a.f[i] : a.f[i + half];
     return a.f[0];
 }
-ALWAYS v16 v_swap_pairs(v16 a) { LANEWISE(a.f[i ^ 1]); }
+ALWAYS v16 v_swap_pairs(v16 a)
+{
+    LANEWISE(a.f[i ^ 1]);
+}
 
-ALWAYS n16 n_zero(void) { return (n16){ { 0 } }; }
-ALWAYS n16 n_set_shifted(int32_t a, int shift)    /* a * 2^shift in every lane */
+ALWAYS n16 n_zero(void)
+{
+    return (n16){ { 0 } };
+}
+ALWAYS n16 n_set_shifted(int32_t a, int shift) /* a * 2^shift in every lane */
 {
     n16 r;
     for (int i = 0; i < 16; i++)
@@ -113,7 +177,7 @@ ALWAYS int32_t n_sum(n16 a)
         sum += a.n[i];
     return sum;
 }
-ALWAYS void n_store_i8(int8_t *p, n16 a)          /* the low byte of each lane */
+ALWAYS void n_store_i8(int8_t *p, n16 a) /* the low byte of each lane */
 {
     for (int i = 0; i < 16; i++)
         p[i] = (int8_t)(uint8_t)a.n[i];
@@ -125,7 +189,10 @@ ALWAYS b64 b_load(const unsigned char *p)
     memcpy(r.b, p, sizeof r.b);
     return r;
 }
-ALWAYS void b_store(unsigned char *p, b64 a) { memcpy(p, a.b, sizeof a.b); }
+ALWAYS void b_store(unsigned char *p, b64 a)
+{
+    memcpy(p, a.b, sizeof a.b);
+}
 
 /* 256 bytes: low nibbles are words 0..3, high ones 4..7. */
 ALWAYS void unpack_nibbles(const unsigned char *p, b64 w[8])
