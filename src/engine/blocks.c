@@ -27,6 +27,12 @@ static bool is_many(uint32_t n)
     return n > 1;
 }
 
+/* Few rows are bound by the weights' way from memory, which runs best in order: a fixed run of groups for each thread. */
+static bool one_by_one(const struct activations *a)
+{
+    return a->rows > a->tile;
+}
+
 /* ---- activations ---- */
 
 static void prepare_rows(struct pass *pass, struct activations *a, const float *x, uint32_t first,
@@ -68,7 +74,7 @@ void multiply_share(struct pass *pass, unsigned thread, const struct matrix *mat
                     const struct activations *a, const struct product *product)
 {
     size_t group;
-    struct share share = share_of(pass, thread, matrix->groups, is_many(a->rows));
+    struct share share = share_of(pass, thread, matrix->groups, one_by_one(a));
     while (share_next(&share, &group))
         pass->kernels->multiply(matrix, (uint32_t)group, a, product, pass->memory[thread].panel);
 }
@@ -90,7 +96,7 @@ static void multiply_qkv(struct pass *pass, unsigned thread, uint32_t layer)
     struct activations a =
         prepare(pass, thread, pass->x, pass->n, pass->model->dim, l->attention_norm, needs);
     size_t item, total = l->query.groups + l->key.groups + l->value.groups;
-    struct share share = share_of(pass, thread, total, is_many(pass->n));
+    struct share share = share_of(pass, thread, total, one_by_one(&a));
     while (share_next(&share, &item)) {
         int i = 0;
         for (; item >= matrices[i]->groups; i++)
@@ -350,7 +356,7 @@ static void multiply_gate_up(struct pass *pass, unsigned thread, const struct la
     struct pass_memory *own = &pass->memory[thread];
     struct product gate = { .out = own->gates, .stride = LANES, .scale = 1, .narrow = true };
     size_t group;
-    struct share share = share_of(pass, thread, l->gate.groups, is_many(a->rows));
+    struct share share = share_of(pass, thread, l->gate.groups, one_by_one(a));
     while (share_next(&share, &group)) {
         pass->kernels->multiply(&l->gate, (uint32_t)group, a, &gate, own->panel);
         struct product up = { .out = pass->h, .stride = l->up.rows, .scale = 1 };

@@ -195,6 +195,22 @@ ALWAYS void block_product(enum multiply_kind kind, int shift, const b64 w[8], v1
     }
 }
 
+/* Weights are read once, in order, group after group: asked for this far ahead. The hardware's own prefetcher stops at
+ * each 4 KiB, and a core that waits for every such page reads a third as fast. */
+enum { PREFETCH_AHEAD = 8 * 1024 };
+
+ALWAYS void prefetch_lines(const unsigned char *at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch(at + PREFETCH_AHEAD + i, 0, 3);
+}
+
+/* Bytes of a group a block, rounded down to whole lines; what is left over the hardware finds. */
+ALWAYS size_t stride_of(uint32_t type)
+{
+    return type == TENSOR_Q8_0 ? 512 : type == TENSOR_Q6_K ? 384 : 320;
+}
+
 /* A panel: the group unpacked, for each block 8 words of 64 bytes, then d and m. */
 enum { PANEL_BLOCK = 640 };
 
@@ -203,6 +219,7 @@ ALWAYS void fill_panel(uint32_t type, const unsigned char *group, size_t blocks,
     for (size_t b = 0; b < blocks; b++, panel += PANEL_BLOCK) {
         b64 w[8];
         v16 d, m;
+        prefetch_lines(group + b * stride_of(type), stride_of(type));
         unpack(type, group, blocks, b, w, &d, &m);
         for (int j = 0; j < 8; j++)
             b_store(panel + 64 * j, w[j]);
@@ -231,22 +248,6 @@ ALWAYS void tile_product(enum multiply_kind kind, int shift, const uint32_t widt
         v_store(out + t * LANES, acc[t]);
 }
 
-/* Weights are read once, in order, group after group: asked for this far ahead. The hardware's own prefetcher stops at
- * each 4 KiB, and a core that waits for every such page reads a third as fast. */
-enum { PREFETCH_AHEAD = 8 * 1024 };
-
-ALWAYS void prefetch_lines(const unsigned char *at, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i += 64)
-        __builtin_prefetch(at + PREFETCH_AHEAD + i, 0, 3);
-}
-
-/* Bytes of a group a block, rounded down to whole lines; what is left over the hardware finds. */
-ALWAYS size_t stride_of(uint32_t type)
-{
-    return type == TENSOR_Q8_0 ? 512 : type == TENSOR_Q6_K ? 384 : 320;
-}
-
 /* A lone token: the group is used as it is unpacked. */
 ALWAYS void vector_product(uint32_t type, const unsigned char *group, size_t blocks,
                            const unsigned char *record, float *out)
@@ -260,6 +261,38 @@ ALWAYS void vector_product(uint32_t type, const unsigned char *group, size_t blo
         block_product(kind_of(type), zero_shift(type), w, d, m, record, 1, 0, 1, &acc);
     }
     v_store(out, acc);
+}
+
+ALWAYS void direct_turn(uint32_t type, const b64 w[8], v16 d, v16 m, const unsigned char *record,
+                        uint32_t width, uint32_t t, const uint32_t tokens, float *out)
+{
+    v16 acc[VEC_TURNS];
+#pragma GCC unroll 16
+    for (uint32_t i = 0; i < tokens; i++)
+        acc[i] = v_load(out + i * LANES);
+    block_product(kind_of(type), zero_shift(type), w, d, m, record, width, t, tokens, acc);
+#pragma GCC unroll 16
+    for (uint32_t i = 0; i < tokens; i++)
+        v_store(out + i * LANES, acc[i]);
+}
+
+/* A few tokens, one tile: the group is used as it is unpacked, too; the sums wait in `out` for the next block. */
+ALWAYS void direct_product(uint32_t type, const unsigned char *group, size_t blocks,
+                           const unsigned char *record, uint32_t width, float *out)
+{
+    for (uint32_t t = 0; t < width; t++)
+        v_store(out + t * LANES, v_set(0));
+    for (size_t b = 0; b < blocks; b++, record += width * QUANT_BYTES) {
+        b64 w[8];
+        v16 d, m;
+        prefetch_lines(group + b * stride_of(type), stride_of(type));
+        unpack(type, group, blocks, b, w, &d, &m);
+        uint32_t t = 0;
+#pragma GCC unroll 4
+        for (uint32_t turn = VEC_TURNS; turn; turn /= 2)
+            for (; t + turn <= width; t += turn)
+                direct_turn(type, w, d, m, record, width, t, turn, out + t * LANES);
+    }
 }
 
 /* ---- products with float weights: one chain a row, column after column ---------------------------------------- */
@@ -316,6 +349,11 @@ ALWAYS void float_vector_product(uint32_t type, const unsigned char *group, size
                                    float *out)                                                               \
     {                                                                                                        \
         vector_product(TENSOR_##T, group, blocks, record, out);                                              \
+    }                                                                                                        \
+    static void direct_product_##T(const unsigned char *group, size_t blocks, const void *record,            \
+                                   uint32_t width, float *out)                                               \
+    {                                                                                                        \
+        direct_product(TENSOR_##T, group, blocks, record, width, out);                                       \
     }
 EACH_TYPE(TYPE_FUNCTIONS)
 
@@ -332,6 +370,8 @@ EACH_FLOAT(FLOAT_FUNCTIONS)
 
 typedef void fill_function(const unsigned char *group, size_t blocks, unsigned char *panel);
 typedef void vector_function(const unsigned char *group, size_t blocks, const void *record, float *out);
+typedef void direct_function(const unsigned char *group, size_t blocks, const void *record, uint32_t width,
+                             float *out);
 typedef void tile_function(const unsigned char *panel, size_t blocks, const void *record, float *out);
 
 #define TYPE_ENTRY(T) [TENSOR_##T] = fill_panel_##T,
@@ -340,6 +380,10 @@ static fill_function *const fill_panels[TENSOR_TYPE_MAX] = { EACH_TYPE(TYPE_ENTR
 #define TYPE_ENTRY(T) [TENSOR_##T] = vector_product_##T,
 static vector_function *const vector_products[TENSOR_TYPE_MAX] = { EACH_TYPE(TYPE_ENTRY)
                                                                        EACH_FLOAT(TYPE_ENTRY) };
+
+#undef TYPE_ENTRY
+#define TYPE_ENTRY(T) [TENSOR_##T] = direct_product_##T,
+static direct_function *const direct_products[TENSOR_TYPE_MAX] = { EACH_TYPE(TYPE_ENTRY) };
 
 #define TILE_FUNCTION(NAME, KIND, SHIFT, WIDTH)                                                              \
     static void tile_##NAME##_##WIDTH(const unsigned char *panel, size_t blocks, const void *record,         \
@@ -443,6 +487,12 @@ static void multiply(const struct matrix *matrix, uint32_t group, const struct a
     if (a->rows == 1) {
         vector_products[matrix->type](weights, steps, tiles, lanes);
         deliver(matrix, group, product, 0, lanes);
+        return;
+    }
+    if (a->rows <= VEC_TILE && direct_products[matrix->type]) {
+        direct_products[matrix->type](weights, steps, tiles, a->rows, lanes);
+        for (uint32_t t = 0; t < a->rows; t++)
+            deliver(matrix, group, product, t, lanes + t * LANES);
         return;
     }
     fill_panels[matrix->type](weights, steps, panel);
