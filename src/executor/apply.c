@@ -159,8 +159,6 @@ static bool send(struct run *run, struct step *step, bool dry, struct k8s_answer
     AUTO(error) struct error *why = NULL;
     if (k8s_delete(run->k8s, &ref, &options, &why) || error_code(why) == ERROR_NOT_FOUND)
         return true;
-    if (answer->reason == K8S_CONFLICT) /* another object has that name: ours is gone */
-        return true;
     error_move(err, &why);
     return false;
 }
@@ -306,28 +304,48 @@ static bool is_over(const struct step *step)
     return step->state != STEP_PLANNED && step->state != STEP_SENT;
 }
 
+/* The write happened and its end was not awaited by the process that is gone. */
+static bool wait_after_recovery(struct run *run, struct step *step, struct error **err)
+{
+    bool waits = run->recovered && run->mode == CONFIG_DRY_RUN_OFF && step->state == STEP_DONE &&
+                 step->verb != STEP_WAIT;
+    enum step_wait wait = step->verb == STEP_EVICT ? WAIT_GONE : step->wait;
+    return !waits || !wait || apply_wait(run, step, wait, err);
+}
+
+/* What cannot be seen now stays planned, for whoever goes on. What was written stays done though its end did not come: it
+ * can be undone. */
+static bool note_failure(struct run *run, struct step *step, struct error **why, struct error **err)
+{
+    bool open = run->undetermined && !run->unknown;
+    step->why_failed = open ? NULL : arena_strdup(run->arena, error_message(*why));
+    if (!open && step->state != STEP_DONE)
+        step->state = STEP_FAILED;
+    if (step->may_fail && !open && !run->unknown)
+        return true;
+    error_move(err, why);
+    return error_wrap(err, "%s", step->what);
+}
+
 bool steps_apply(struct run *run, struct error **err)
 {
     for (size_t i = 0; i < run->steps_len; i++) {
         struct step *step = run->steps[i];
-        if (is_over(step))
-            continue;
+        AUTO(error) struct error *why = NULL;
         if (run->mode == CONFIG_DRY_RUN_PLAN)
             continue;
+        if (is_over(step)) {
+            if (!wait_after_recovery(run, step, &why) && !note_failure(run, step, &why, err))
+                return false;
+            continue;
+        }
         if (step->verb == STEP_EVICT) {
             if (!apply_evictions(run, &i, err))
                 return false;
             continue;
         }
-        AUTO(error) struct error *why = NULL;
-        if (!apply_one(run, step, &why)) {
-            step->state = STEP_FAILED;
-            step->why_failed = arena_strdup(run->arena, error_message(why));
-            if (!step->may_fail || run->undetermined || run->unknown) {
-                error_move(err, &why);
-                return error_wrap(err, "%s", step->what);
-            }
-        }
+        if (!apply_one(run, step, &why) && !note_failure(run, step, &why, err))
+            return false;
         if (run->mode == CONFIG_DRY_RUN_OFF && i + 1 < run->steps_len && !run_save(run, err))
             return false;
     }

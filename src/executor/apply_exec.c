@@ -41,6 +41,23 @@ static bool judge_exit(struct run *run, struct step *step, const struct k8s_exec
                      step->namespace, step->name, result->exit_code, errors[0] ? errors : step->note);
 }
 
+/* Again only after a 429, which says that nothing was begun. */
+static bool send_exec(struct run *run, const struct k8s_ref *pod, const struct k8s_exec *options,
+                      struct k8s_exec_result *result, struct error **err)
+{
+    for (unsigned repeats = 0;; repeats++) {
+        if (k8s_exec(run->k8s, pod, options, result, err))
+            return true;
+        if (result->started || options->answer->reason != K8S_TOO_MANY_REQUESTS ||
+            repeats == EXECUTOR_REPEATS_MAX || !run_goes_on(run, NULL))
+            return false;
+        error_clear(err);
+        k8s_exec_result_free(result);
+        clock_sleep_ms(options->answer->retry_after_ms ? MIN(options->answer->retry_after_ms, INT64_C(30000))
+                                                       : EXECUTOR_POLL_MS);
+    }
+}
+
 bool apply_exec(struct run *run, struct step *step, struct error **err)
 {
     if (run->mode != CONFIG_DRY_RUN_OFF) {
@@ -63,17 +80,20 @@ bool apply_exec(struct run *run, struct step *step, struct error **err)
     struct k8s_ref pod = step_ref(step);
     AUTO(k8s_exec_result) struct k8s_exec_result result = { 0 };
     AUTO(error) struct error *why = NULL;
+    struct k8s_answer answer = { 0 };
     struct k8s_exec options = { .container = step->container,
+                                .answer = &answer,
                                 .command = step->command,
                                 .max_output = EXECUTOR_OUTPUT_MAX,
                                 .deadline_ms = step->wait_ms ? step->wait_ms : 60 * 1000 };
-    if (k8s_exec(run->k8s, &pod, &options, &result, &why)) {
+    if (send_exec(run, &pod, &options, &result, &why)) {
         step->state = STEP_DONE;
         return judge_exit(run, step, &result, wrote, err);
     }
     if (!result.started && is_missing_message(error_message(why)))
         return fail_missing(run, step, wrote, err);
-    run->unknown = result.started;
+    run->unknown = result.started || answer.outcome_unknown;
+    run->wrote = wrote || run->unknown;
     error_move(err, &why);
     return false;
 }

@@ -122,27 +122,74 @@ bool apply_wait(struct run *run, struct step *step, enum step_wait wait, struct 
 
 /* ---- evictions */
 
+/* Said to be gone. Is it? A 409 may have another reason than a successor under that name. */
+static bool is_gone(struct run *run, const struct step *step, bool *gone, struct error **err)
+{
+    AUTO(error) struct error *why = NULL;
+    struct k8s_ref ref = { &k8s_pods, step->namespace, step->name, NULL };
+    struct k8s_read read = { .metadata_only = true };
+    AUTO(k8s_object) struct k8s_object *pod = k8s_get(run->k8s, &ref, &read, &why);
+    *gone = pod ? strcmp(pod->uid, step->uid) != 0 : error_code(why) == ERROR_NOT_FOUND;
+    if (pod || *gone)
+        return true;
+    error_move(err, &why);
+    return false;
+}
+
+static void note_blocked(struct run *run, struct step *step, const struct k8s_answer *answer)
+{
+    bool budget = strstr(answer->message, "disruption budget") != NULL;
+    step->note = run_printf(run, "%s: %.300s",
+                            budget ? "a disruption budget does not allow it now" : "the server says later",
+                            answer->message);
+}
+
 static bool evict(struct run *run, struct step *step, int64_t *retry_ms, struct error **err)
 {
     struct k8s_ref ref = step_ref(step);
     struct k8s_answer answer = { 0 };
     enum k8s_eviction outcome;
     struct k8s_delete options = { .grace_s = step->grace_s, .answer = &answer };
+    bool gone;
     *retry_ms = 0;
     fault_point("before_write");
-    if (!k8s_evict(run->k8s, &ref, step->uid, &options, &outcome, err))
+    if (!k8s_evict(run->k8s, &ref, step->uid, &options, &outcome, err)) {
+        step->in_doubt = step->in_doubt || answer.outcome_unknown;
         return false;
+    }
     if (outcome == K8S_EVICT_BLOCKED) {
-        step->note = run_printf(run, "a disruption budget does not allow it now: %.300s", answer.message);
+        note_blocked(run, step, &answer);
         *retry_ms = answer.retry_after_ms ? answer.retry_after_ms : EXECUTOR_EVICT_RETRY_MS;
         return true;
     }
+    if (outcome == K8S_EVICT_GONE) {
+        if (!is_gone(run, step, &gone, err))
+            return false;
+        if (!gone) {
+            step->note = run_printf(run, "it is there, and its eviction was answered with %u %s: %.300s",
+                                    answer.status, answer.server_reason, answer.message);
+            *retry_ms = EXECUTOR_POLL_MS;
+            return true;
+        }
+    }
+    bool ours = outcome == K8S_EVICTED || step->in_doubt || run->recovered;
     step->note = NULL;
-    step->state = run->mode != CONFIG_DRY_RUN_OFF ? STEP_TRIED
-                  : outcome == K8S_EVICTED        ? STEP_DONE
-                                                  : STEP_ALREADY;
+    step->state = run->mode != CONFIG_DRY_RUN_OFF ? STEP_TRIED : ours ? STEP_DONE : STEP_ALREADY;
     run->wrote = run->wrote || step->state == STEP_DONE;
     return true;
+}
+
+/* Though its answer said something else, or nothing. */
+static bool was_evicted(struct run *run, struct step *step)
+{
+    bool gone = false;
+    if (!step->in_doubt)
+        return false;
+    if (!is_gone(run, step, &gone, NULL))
+        run->undetermined = true;
+    if (gone)
+        step->state = STEP_DONE;
+    return gone;
 }
 
 /* One round over those that are left. *left: how many; *wait_ms: until the next round is worth it. */
@@ -160,7 +207,7 @@ static bool evict_round(struct run *run, size_t from, size_t to, size_t *left, i
         if (!run_goes_on(run, err))
             return false;
         if (!evict(run, step, &retry_ms, &why)) {
-            if (!error_is_retryable(why)) {
+            if (!error_is_retryable(why) && !was_evicted(run, step)) {
                 step->state = STEP_FAILED;
                 step->why_failed = arena_strdup(run->arena, error_message(why));
                 error_move(err, &why);
@@ -195,14 +242,17 @@ static bool fail_blocked(struct run *run, size_t from, size_t to, struct error *
     size_t blocked = 0;
     for (size_t i = from; i < to; i++) {
         struct step *step = run->steps[i];
-        if (step->state != STEP_PLANNED)
+        if (step->state != STEP_PLANNED || was_evicted(run, step))
+            continue;
+        first = first ? first : step;
+        blocked++;
+        if (run->undetermined)
             continue;
         step->state = STEP_FAILED;
         step->why_failed = step->note;
-        first = first ? first : step;
-        blocked++;
     }
-    return error_set(err, ERROR_CONFLICT,
+    return !first ||
+           error_set(err, ERROR_CONFLICT,
                      "%zu of %zu pods could not be evicted in time, the first is %s/%s: %s", blocked,
                      to - from, first->namespace, first->name, first->note ? first->note : "no answer");
 }

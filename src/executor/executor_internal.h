@@ -86,6 +86,7 @@ struct step {
     const char *const *command; /* of exec, ended by NULL */
     const char *container;
     int64_t grace_s;   /* of an eviction or deletion; 0: the object's own */
+    bool in_doubt;     /* an eviction whose answer did not come; not kept */
     bool may_fail;     /* a failure is noted and the next step taken */
     bool secret;       /* its body is made at the last moment and never kept: see rotate_secrets */
     struct step *undo; /* NULL: none */

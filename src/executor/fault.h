@@ -1,5 +1,6 @@
-/* Points where the kill tests end this process, compiled in with -Dfault_points=true only: FAULT_POINT=NAME or NAME:COUNT
- * in the environment kills it the COUNTth time that it comes past the point NAME. */
+/* Points where the kill tests end this process: FAULT_POINT=NAME or NAME:COUNT in the environment kills it the COUNTth time
+ * that it comes past the point NAME. Compiled into the test build of this folder only (FAULT_POINTS, tests/executor); in
+ * the program they are nothing. */
 #ifndef EXECUTOR_FAULT_H
 #define EXECUTOR_FAULT_H
 

@@ -23,8 +23,16 @@ static bool go_on(struct run *run, struct error **err)
     return run_finish(run, ok, why, err);
 }
 
-/* A person has approved it: planned and judged anew, for the cluster is another by now. */
-static bool begin_approved(struct run *run, struct error **err)
+/* Who gave a key asks again with it and is told of this execution: so it must come to its end. Without one nobody waits
+ * for it any more, as after Ctrl-C: nothing was written yet, and nothing will be. */
+static bool is_asked_again(const struct run *run)
+{
+    const char *own = "execution:";
+    return strncmp(run->row.idempotency_key, own, strlen(own)) != 0;
+}
+
+/* Approved by a person, or cut off while it was planned: planned and judged anew, for the cluster is another by now. */
+static bool begin_anew(struct run *run, struct error **err)
 {
     AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_READ, err);
     struct approval approval;
@@ -33,7 +41,7 @@ static bool begin_approved(struct run *run, struct error **err)
         return false;
     tx_abort(STEAL(tx));
     run->approved = found && strcmp(approval.state, "approved") == 0;
-    if (run->approved)
+    if (run->approved || is_asked_again(run))
         return run_to_end(run, err);
     AUTO(error) struct error *why = NULL;
     error_set(&why, ERROR_CANCELLED, "the process that planned it ended before it began");
@@ -68,8 +76,8 @@ bool run_recover(struct executor *executor, struct arena *arena, const char *id,
     run->row = row;
     run->stored = true;
     log_set_trace(row.trace_id ? row.trace_id : "");
-    bool ok = run_read_row(run, err) &&
-              (row.state == EXECUTION_EXECUTING ? go_on(run, err) : begin_approved(run, err));
+    bool ok =
+        run_read_row(run, err) && (row.state == EXECUTION_EXECUTING ? go_on(run, err) : begin_anew(run, err));
     log_set_trace("");
     return ok;
 }

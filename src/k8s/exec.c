@@ -247,7 +247,8 @@ static bool could_not_start(const char *message)
 {
     static const char *const texts[] = { "executable file not found", "no such file or directory",
                                          "permission denied",         "error sending request",
-                                         "container not found",       "unable to upgrade connection" };
+                                         "container not found",       "unable to upgrade connection",
+                                         "error dialing backend" };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (strstr(message, texts[i]))
             return true;
@@ -329,9 +330,8 @@ static bool connect_and_run(struct k8s *k8s, struct call *call, const char *path
     transport_stream_close(s.stream);
     ok = (ok && response.status == 101) || explain(k8s, &response, answer, why);
     answer->status = response.status;
-    if (!ok && !result->started)
-        answer->outcome_unknown =
-            answer->reason == K8S_NO_ANSWER && response.was_sent && response.status != 101;
+    /* No 101 has come, but it may have been sent, and the command begun: only a plain refusal says that it was not. */
+    answer->outcome_unknown = !ok && answer->outcome_unknown && !could_not_start(answer->message);
     strbuf_free(&s.in), strbuf_free(&s.message), strbuf_free(&s.status);
     return ok;
 }
