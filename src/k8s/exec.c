@@ -291,6 +291,13 @@ static bool run_session(struct k8s *k8s, struct session *s, const struct identit
 static bool explain(struct k8s *k8s, const struct response *response, struct k8s_answer *answer,
                     struct error **why)
 {
+    if (response->status && response->status != 101 && response->status < 400) {
+        answer->reason = K8S_BAD_ANSWER;
+        snprintf(answer->message, sizeof answer->message,
+                 "answered %u where 101 was asked for: a proxy before the API server passes no WebSocket",
+                 response->status);
+        return error_set(why, ERROR_UNSUPPORTED, "%s", answer->message);
+    }
     if (response->status && response->status != 101) {
         answer_read(answer, response, false, true);
         return answer_error(answer, k8s->client->config.server, why);

@@ -19,7 +19,8 @@ struct watch {
     char version[64];
     bool ended, is_gone; /* ended: `change` said so; is_gone: 410 */
     int64_t until_mono_ms, retry_after_ms;
-    unsigned failures; /* in a row */
+    unsigned failures;  /* in a row */
+    unsigned forgotten; /* 410s in a row, no change in between */
 };
 
 static bool is_over(const struct watch *w)
@@ -87,7 +88,7 @@ static bool take_change(const char *type, yyjson_val *object, void *context)
     enum k8s_change change = !strcmp(type, "ADDED")     ? K8S_ADDED
                              : !strcmp(type, "DELETED") ? K8S_DELETED
                                                         : K8S_MODIFIED;
-    w->failures = 0;
+    w->failures = w->forgotten = 0;
     w->ended = !w->change(change, object, w->context);
     return !w->ended;
 }
@@ -147,7 +148,7 @@ static bool is_final(const struct k8s_answer *answer)
 
 static int64_t pause_ms(const struct watch *w)
 {
-    int64_t most = MIN(RETRY_MS << MIN(w->failures, 8), RETRY_MAX_MS);
+    int64_t most = MIN(RETRY_MS << MIN(MAX(w->failures, w->forgotten), 8), RETRY_MAX_MS);
     return w->retry_after_ms ? w->retry_after_ms : most / 2 + (int64_t)(rand_unit() * (double)most / 2);
 }
 
@@ -170,7 +171,9 @@ static bool run_watch(struct watch *w, struct error **err)
         if (!ok && listing)
             *w->version = 0;
         w->failures = ok || w->is_gone ? w->failures * !listing : w->failures + 1;
-        if ((!ok && !w->is_gone) || w->failures)
+        w->forgotten += w->is_gone;
+        /* A first 410 is an old version, and a new list the remedy; a server that goes on like that must not be hammered. */
+        if ((!ok && !w->is_gone) || w->failures || (w->is_gone && w->forgotten > 1))
             nap(w, pause_ms(w));
     }
     return true;

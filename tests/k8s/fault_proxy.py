@@ -18,7 +18,8 @@ after: let so many pass first; dry_run: only requests with (true) or without (fa
     slow                        forwarded, the answer's body dribbles over "seconds" (3)
     invalid-json  half          forwarded, the answer is not JSON; is cut in the middle, with its full Content-Length
     watch-410                   a watch: an ERROR event with code 410; other requests pass
-    exec-cut                    an exec: cut after the command's first output
+    exec-cut                    an exec: cut after the command's first output; reset-after and hang-after cut it before the
+                                upgrade's answer is passed on
 """
 import argparse
 import base64
@@ -218,6 +219,12 @@ class Proxy(BaseHTTPRequestHandler):
             return self.refuse(int(fault), rule)
         if fault == "reset-before":
             return self.reset()
+        if fault == "invalid-json":
+            return self.answer(200, b'{"kind": "Nonsense", \xff}')
+        if fault in ("hang-before", "slow"):
+            time.sleep(rule.get("seconds", 3))
+            if fault == "hang-before":
+                return self.reset()
         upstream = self.server.upstream.socket()
         lines = ["%s %s HTTP/1.1" % (self.command, self.path), "Host: %s" % self.server.upstream.host]
         lines += ["%s: %s" % pair for pair in self.headers.items() if pair[0].lower() not in ("host", "authorization")]
@@ -230,6 +237,10 @@ class Proxy(BaseHTTPRequestHandler):
             for end in ready:
                 data = end.recv(65536)
                 answered += end is upstream
+                if end is upstream and fault in ("reset-after", "hang-after"):
+                    time.sleep(rule.get("seconds", 3) if fault == "hang-after" else 0.2)  # the command has run by then
+                    upstream.close()
+                    return self.reset()
                 if not data:
                     upstream.close()
                     return

@@ -245,7 +245,7 @@ CASES = [
     Case("notify_only", deployment(), '{"message":"look"}', kind="note"),
     Case("rollback_deployment", two_revisions),
     Case("expand_pvc", claim, '{"new_size":"2Gi"}'),
-    Case("drain_node", full_node, '{"timeout":"30s"}', kind="evict", clean=drop_node),
+    Case("drain_node", full_node, '{"timeout":"12s"}', kind="evict", clean=drop_node),
     Case("quarantine_pod", bare_pod, clean=drop_pods),
     Case("collect_diagnostics", deployment(), kind="read"),
     Case("cleanup_storage", exec_pod("registry.example/app:1"), '{"path":"/var/log"}', kind="exec", clean=drop_pods),

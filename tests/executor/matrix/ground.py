@@ -251,6 +251,12 @@ class Lane:
             log.seek(self.seen_audit)
             return [json.loads(line) for line in log if mark in line]
 
+    def first_write(self):
+        for effect in self.effects():
+            if not effect.startswith("exec "):
+                return effect
+        raise Broken("it wrote nothing")
+
     def effects(self):
         """Every write of it that took effect, and every command that ran: a counter."""
         found = collections.Counter()

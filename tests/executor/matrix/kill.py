@@ -4,19 +4,14 @@ After a restart and recovery there is one record and every effect exactly once, 
 
     kill.py PROGRAM HAND [--whole] [--seed N] [--cells N] [--only ACTION] [--out FILE]
 
-Of the whole matrix a sample is drawn by a seed that is printed; --whole takes every cell, and --out writes the table of what
-came out."""
+Of the whole matrix a sample is drawn by a seed that is printed; --whole takes every cell."""
 
-import argparse
 import collections
-import concurrent.futures
 import json
-import random
 import sys
-import time
 
-from cases import CASES
-from ground import FINAL, Broken, Ground, shape
+import runner
+from ground import FINAL, Broken, shape
 
 # Between a commit and the call that it announces, and before the end is recorded. "call:N" is after the Nth API call.
 POINTS = ["committed", "before_write", "before_exec", "before_finish"]
@@ -67,6 +62,7 @@ def judge(case, baseline, rows, effects, killed):
 
 
 def run_cell(lane, case, baseline, point):
+    """The state it ended in, or "not reached"; and what is wrong."""
     name = lane.fresh_name()
     key = "d-" + name
     target = case.prepare(lane, name)
@@ -79,98 +75,30 @@ def run_cell(lane, case, baseline, point):
     wrong = judge(case, baseline, rows, shape(lane.effects(), name), killed)
     if case.clean:
         case.clean(lane, name)
-    return killed, rows[0]["state"] if rows else "-", wrong
+    return rows[0]["state"] if killed and rows else "not reached", wrong
 
 
-def guarded(ground, lane, case, work):
-    if not case.alone:
-        return work()
-    with ground.one_mesh:
-        return work()
+class Kill(runner.Matrix):
+    def cells(self, pool):
+        chosen = self.sample(self.cases, self.opts.cells)
+        baselines = list(pool.map(lambda c: self.on_a_lane(c, lambda lane: Baseline(lane, c)), chosen))
+        return self.sample([(c, p, b) for c, b in zip(chosen, baselines) for p in b.points], 2 * self.opts.cells)
 
+    def cell(self, lane, case, point, baseline):
+        return run_cell(lane, case, baseline, point)
 
-class Matrix:
-    def __init__(self, options, ground):
-        self.options, self.ground = options, ground
-        self.lanes = list(ground.lanes)
-        self.results = []
-
-    def on_a_lane(self, work):
-        lane = self.lanes.pop()
-        try:
-            return work(lane)
-        finally:
-            self.lanes.append(lane)
-
-    def baseline(self, case):
-        return self.on_a_lane(lambda lane: guarded(self.ground, lane, case, lambda: Baseline(lane, case)))
-
-    def cell(self, case, baseline, point):
-        def work(lane):
-            try:
-                return guarded(self.ground, lane, case, lambda: run_cell(lane, case, baseline, point))
-            except Broken as broken:
-                return False, "-", "not tested: %s" % broken
-        killed, state, wrong = self.on_a_lane(work)
-        self.results.append((case.label, point, killed, state, wrong))
-        if wrong:
-            print("WRONG %s, killed at %s: %s" % (case.label, point, wrong), flush=True)
-
-    def run(self):
-        cases = [c for c in CASES if not self.options.only or self.options.only in (c.action, c.label)]
-        with concurrent.futures.ThreadPoolExecutor(len(self.lanes)) as pool:
-            if not self.options.whole:
-                chosen = random.Random(self.options.seed).sample(cases, min(len(cases), self.options.cells))
-            else:
-                chosen = cases
-            baselines = dict(zip([c.label for c in chosen], pool.map(self.baseline, chosen)))
-            cells = [(c, baselines[c.label], p) for c in chosen for p in baselines[c.label].points]
-            if not self.options.whole:
-                cells = random.Random(self.options.seed).sample(cells, min(len(cells), 2 * self.options.cells))
-            list(pool.map(lambda cell: self.cell(*cell), cells))
-
-
-def table(results):
-    by = collections.OrderedDict()
-    for label, _, killed, state, wrong in results:
-        row = by.setdefault(label, collections.Counter())
-        row["points"] += killed
-        row["passed" if not killed else "wrong" if wrong else state] += 1
-    lines = ["| action | killed at | once, completed | at most once, unknown | wrong |", "|---|---|---|---|---|"]
-    for label in sorted(by):
-        row = by[label]
-        lines.append("| `%s` | %d points | %d | %d | %d |" % (label, row["points"], row["completed"], row["unknown"], row["wrong"]))
-    return "\n".join(lines) + "\n"
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("program")
-    parser.add_argument("hand")
-    parser.add_argument("--whole", action="store_true")
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--cells", type=int, default=10)
-    parser.add_argument("--lanes", type=int, default=3)
-    parser.add_argument("--only")
-    parser.add_argument("--out")
-    options = parser.parse_args()
-    print("seed %d%s" % (options.seed, ", whole" if options.whole else ""), flush=True)
-    began = time.monotonic()
-    ground = Ground(options.program, options.hand, options.lanes, proxies=False)
-    try:
-        matrix = Matrix(options, ground)
-        matrix.run()
-    finally:
-        ground.stop()
-    wrong = [r for r in matrix.results if r[4]]
-    killed = sum(r[2] for r in matrix.results)
-    print(table(matrix.results))
-    print("%d cells in %.0f s, killed in %d, wrong in %d" % (len(matrix.results), time.monotonic() - began, killed, len(wrong)))
-    if options.out:
-        with open(options.out, "w", encoding="utf-8") as out:
-            json.dump([list(r) for r in sorted(matrix.results, key=lambda r: r[:2])], out, indent=0)
-    return 1 if wrong or not killed else 0
+    @staticmethod
+    def table(results):
+        by = {}
+        for label, _, state, wrong in results:
+            row = by.setdefault(label, collections.Counter())
+            row["points"] += state != "not reached"
+            row["wrong" if wrong else state] += 1
+        lines = ["| action | killed at | once, completed | at most once, unknown | wrong |", "|---|---|---|---|---|"]
+        lines += ["| `%s` | %d points | %d | %d | %d |" % (label, row["points"], row["completed"], row["unknown"], row["wrong"])
+                  for label, row in sorted(by.items())]
+        return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(Kill(runner.options(__doc__, cells=20)).main())
