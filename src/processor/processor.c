@@ -65,9 +65,36 @@ void bell_ring(struct processor *processor, struct bell *bell)
     pthread_mutex_unlock(&processor->lock);
 }
 
+void bell_ring_workers(struct processor *processor)
+{
+    pthread_mutex_lock(&processor->lock);
+    processor->work_bell.rings++;
+    pthread_cond_signal(&processor->work_bell.wake);
+    pthread_cond_signal(&processor->work_bell.wake);
+    pthread_mutex_unlock(&processor->lock);
+}
+
 void processor_wake(struct processor *processor)
 {
     bell_ring(processor, &processor->intake_bell);
+    store_news_tell(processor->news, NEWS_INBOX);
+}
+
+/* What another replica committed. */
+static void heard(void *context, unsigned kinds)
+{
+    struct processor *processor = context;
+    if (kinds & NEWS_INBOX)
+        bell_ring(processor, &processor->intake_bell);
+    if (kinds & NEWS_WORK)
+        bell_ring_workers(processor);
+}
+
+static void tell_of_work(struct processor *processor)
+{
+    bell_ring_workers(processor);
+    bell_ring(processor, &processor->rest_bell);
+    store_news_tell(processor->news, NEWS_WORK);
 }
 
 /* Said once for as long as it lasts, not at every turn. */
@@ -91,7 +118,7 @@ static void *run_intake(void *context)
         arena_reset(arena);
         tell(error, "alerts are accepted but not worked in", &told);
         if (did)
-            bell_ring(processor, &processor->work_bell);
+            tell_of_work(processor);
         if (!ok)
             clock_sleep_ms(ERROR_WAIT_MS);
         else if (!did)
@@ -113,7 +140,7 @@ static void *run_rest(void *context)
         arena_reset(arena);
         tell(error, "truncated groups are not completed", &told);
         if (!ok || !did)
-            bell_wait(processor, &processor->work_bell, &seen, POLL_MS);
+            bell_wait(processor, &processor->rest_bell, &seen, POLL_MS);
     }
     return NULL;
 }
@@ -196,7 +223,8 @@ static void start_thread(pthread_t *thread, void *(*run)(void *), void *context)
 
 static void init_locks(struct processor *processor)
 {
-    struct bell *const bells[] = { &processor->intake_bell, &processor->work_bell, &processor->stop_bell };
+    struct bell *const bells[] = { &processor->intake_bell, &processor->rest_bell, &processor->work_bell,
+                                   &processor->stop_bell };
     pthread_condattr_t monotonic;
     pthread_mutex_init(&processor->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -238,6 +266,7 @@ void processor_free(struct processor *processor)
 {
     pthread_mutex_destroy(&processor->lock);
     pthread_cond_destroy(&processor->intake_bell.wake);
+    pthread_cond_destroy(&processor->rest_bell.wake);
     pthread_cond_destroy(&processor->work_bell.wake);
     pthread_cond_destroy(&processor->stop_bell.wake);
     free(processor->leases);
@@ -249,6 +278,7 @@ struct processor *processor_start(struct store *store, struct config_live *live,
                                   const struct processor_steps *steps)
 {
     struct processor *processor = processor_new(store, live, steps);
+    processor->news = store_news_start(store, heard, processor);
     start_thread(&processor->intake_thread, run_intake, processor);
     start_thread(&processor->rest_thread, run_rest, processor);
     start_thread(&processor->tidy_thread, run_tidy, processor);
@@ -263,6 +293,7 @@ void processor_stop(struct processor *processor)
     pthread_mutex_lock(&processor->lock);
     processor->stopping = true;
     pthread_cond_broadcast(&processor->intake_bell.wake);
+    pthread_cond_broadcast(&processor->rest_bell.wake);
     pthread_cond_broadcast(&processor->work_bell.wake);
     pthread_cond_broadcast(&processor->stop_bell.wake);
     pthread_mutex_unlock(&processor->lock);
@@ -271,6 +302,7 @@ void processor_stop(struct processor *processor)
     pthread_join(processor->rest_thread, NULL);
     for (size_t i = 0; i < processor->worker_count; i++)
         pthread_join(processor->workers[i].thread, NULL);
+    store_news_stop(processor->news);
     processor_free(processor);
 }
 

@@ -16,6 +16,7 @@
 #include "processor/processor.h"
 #include "store/inbox.h"
 #include "store/jobs.h"
+#include "store/news.h"
 
 enum { OWNER_MAX = 96 };
 
@@ -28,10 +29,11 @@ struct processor {
     struct store *store; /* these are set before the threads start, read-only since */
     struct config_live *config;
     struct processor_steps steps;
-    char owner[OWNER_MAX]; /* of leases: host, process and start */
+    char owner[OWNER_MAX];   /* of leases: host, process and start */
+    struct store_news *news; /* of the other replicas; NULL where there are none */
 
     pthread_mutex_t lock; /* guards what follows; held to change it, not across work */
-    struct bell intake_bell, work_bell, stop_bell;
+    struct bell intake_bell, rest_bell, work_bell, stop_bell;
     bool stopping;
     struct lease_list *leases; /* work.c's: what is being worked on */
 
@@ -52,6 +54,8 @@ bool processor_is_stopping(struct processor *processor);
 /* Sleep until the bell rings, the processor stops, or `ms` have passed. `seen` counts the rings that were answered. */
 void bell_wait(struct processor *processor, struct bell *bell, uint64_t *seen, int64_t ms);
 void bell_ring(struct processor *processor, struct bell *bell);
+/* Wake two workers. Each that finds work wakes two more: soon all are awake, and few look in vain. */
+void bell_ring_workers(struct processor *processor);
 
 bool conditions_are_met(const struct config_texts_map *conditions, const struct alert *alert);
 

@@ -159,7 +159,7 @@ bool rest_once(struct processor *processor, struct arena *arena, bool *did, stru
         metric_inc(METRIC_FETCH_REST, fetched ? "success" : "error");
         ok = fetched || error_code(error) == ERROR_CONFLICT || put_off(processor, &job, error, err);
         if (fetched)
-            bell_ring(processor, &processor->intake_bell);
+            processor_wake(processor);
     }
     config_live_release(processor->config, config);
     return ok;

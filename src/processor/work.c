@@ -233,6 +233,7 @@ bool work_once(struct processor *processor, struct arena *arena, const char *own
         return false;
     if (!*did)
         return true;
+    bell_ring_workers(processor);
     __atomic_add_fetch(&processor->busy, 1, __ATOMIC_RELAXED);
     bool ok = work_leased(processor, arena, &job, err);
     __atomic_sub_fetch(&processor->busy, 1, __ATOMIC_RELAXED);

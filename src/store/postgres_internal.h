@@ -1,6 +1,7 @@
 /* What PostgreSQL's files tell each other.
  *
  *   postgres.c          the back end's table; the pool of connections; transactions; is the server there?
+ *   postgres_news.c     what replicas tell each other
  *   postgres_query.c    statements, values, rows, and what SQLSTATEs mean */
 #ifndef STORE_POSTGRES_INTERNAL_H
 #define STORE_POSTGRES_INTERNAL_H
