@@ -133,6 +133,7 @@ static struct decision_record record_of(const struct processor_work *work, const
                                       .hashes = hash_list(arena, decision),
                                       .duration_ms = (double)decision->latency_us / 1000 };
     yyjson_val *reasoning = yyjson_obj_get(json, "reasoning");
+    record.work = work->key;
     record.learned_from = known->learned_from;
     record.reasoning = member(arena, json, "reasoning");
     record.distribution = member(arena, json, "probabilities");
@@ -157,12 +158,43 @@ static bool keep(const struct processor_work *work, const struct decision *decis
            tx_commit(STEAL(tx), err);
 }
 
-static bool decide(struct processor_work *work, void *context, struct error **err)
+/* Who had this work before may have died, or met a failure that passes, with the decision kept: it is gone on with, and
+ * so is its execution, whose key it is. Nobody else can keep one while the lease is ours. */
+static bool find_decision(const struct processor_work *work, struct decision_record *record, bool *found,
+                          struct error **err)
 {
-    struct pipeline_rooms *rooms = context;
-    struct progress *progress = progress_of(work);
+    *found = false;
+    AUTO(tx) struct tx *tx = tx_begin(work->store, TX_READ, err);
+    return tx && decision_of_work(tx, work->arena, work->incident.id, work->key, record, found, err);
+}
+
+static bool take_up(const struct processor_work *work, struct decision *decision, bool *found,
+                    struct error **err)
+{
+    struct decision_record record;
+    if (work->attempt == 1)
+        return true;
+    if (!find_decision(work, &record, found, err))
+        return error_wrap(err, "look for the decision");
+    if (!*found)
+        return true;
+    *decision = (struct decision){ .parameters = record.parameters,
+                                   .confidence = record.confidence,
+                                   .abstained = record.abstained,
+                                   .provider = record.provider,
+                                   .model = record.model };
+    memcpy(decision->id, record.id, sizeof decision->id);
+    log_info("goes on with the decision that was kept", KV("incident", work->incident.id),
+             KV("decision", decision->id), KV("action", record.action), KV_INT("attempt", work->attempt));
+    return action_parse(str_of(record.action), &decision->action) ||
+           error_set(err, ERROR_UNSUPPORTED, "decision %s names the action \"%s\", which is not known here",
+                     record.id, record.action);
+}
+
+static bool decide_anew(struct processor_work *work, struct pipeline_rooms *rooms, struct progress *progress,
+                        struct error **err)
+{
     slm_decide(rooms->slm, work->arena, &progress->question, &progress->decision);
-    work->outcome = action_name(progress->decision.action);
     if (!keep(work, &progress->decision, &progress->known, err))
         return error_wrap(err, "keep the decision");
     log_info("decided", KV("incident", work->incident.id), KV("decision", progress->decision.id),
@@ -170,6 +202,17 @@ static bool decide(struct processor_work *work, void *context, struct error **er
              KV_NUM("confidence", progress->decision.confidence),
              KV("ranked_first", action_name(progress->decision.ranked_first)),
              KV_INT("decided_ms", progress->decision.latency_us / 1000));
+    return true;
+}
+
+static bool decide(struct processor_work *work, void *context, struct error **err)
+{
+    struct progress *progress = progress_of(work);
+    bool found = false;
+    if (!take_up(work, &progress->decision, &found, err) ||
+        (!found && !decide_anew(work, context, progress, err)))
+        return false;
+    work->outcome = action_name(progress->decision.action);
     return true;
 }
 

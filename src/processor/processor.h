@@ -19,6 +19,7 @@ struct processor_work {
     struct incident incident;    /* as it was when the work began */
     struct alert_records alerts; /* those of its alerts that fire, the root candidate first */
     const char *trace_id;
+    const char *key;     /* of this work: the same after a crash, another when it is asked for anew */
     int64_t attempt;     /* 1 for the first */
     int64_t deadline_us; /* clock_mono_us(): a step that is not done by then should give up */
     int64_t received_at; /* UTC ms: when the newest of its alerts came in */

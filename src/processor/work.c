@@ -208,6 +208,8 @@ static bool work_leased(struct processor *processor, struct arena *arena, const 
     struct processor_work work = { .store = processor->store,
                                    .arena = arena,
                                    .trace_id = job->trace_id,
+                                   .key = arena_printf(arena, "%lld/%lld", (long long)job->created_at,
+                                                       (long long)job->generation),
                                    .attempt = job->attempts,
                                    .lease = &lease,
                                    .deadline_us = clock_mono_us() + deadline_ms * 1000 };

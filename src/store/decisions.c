@@ -1,5 +1,7 @@
 #include "store/decisions.h"
 
+#include "store_sql.h"
+
 #define AT(field) offsetof(struct decision_record, field)
 static const struct column decision_columns[] = {
     { "id", COLUMN_ID, AT(id), true },
@@ -31,6 +33,7 @@ static const struct column decision_columns[] = {
     { "context", COLUMN_TEXT, AT(context) },
     { "duration_ms", COLUMN_NUMBER, AT(duration_ms) },
     { "details", COLUMN_JSON, AT(details) },
+    { "work", COLUMN_TEXT, AT(work) },
     { 0 },
 };
 #undef AT
@@ -46,6 +49,22 @@ bool decision_get(struct tx *tx, struct arena *arena, const char *id, struct dec
                   bool *found, struct error **err)
 {
     return table_get(tx, &decisions_table, arena, id, record, found, err);
+}
+
+bool decision_of_work(struct tx *tx, struct arena *arena, const char *incident_id, const char *work,
+                      struct decision_record *record, bool *found, struct error **err)
+{
+    const char *id = NULL;
+    {
+        AUTO(rows)
+        struct rows *rows =
+            tx_query(tx, &decision_of_work_sql, VALUES(V_TEXT(incident_id), V_TEXT(work)), err);
+        if (!rows || !rows_next(rows, found, err))
+            return false;
+        if (*found)
+            id = arena_text(arena, rows_text(rows, 0));
+    }
+    return !*found || decision_get(tx, arena, id, record, found, err);
 }
 
 #define AT(field) offsetof(struct verdict_record, field)

@@ -27,11 +27,15 @@ struct decision_record { /* texts may be NULL where the column may; JSON texts a
     const char *context;      /* what the prompt was told */
     double duration_ms;
     const char *details;
+    const char *work; /* which work on its incident it belongs to */
 };
 extern const struct table decisions_table;
 bool decision_insert(struct tx *tx, const struct decision_record *record, struct error **err);
 bool decision_get(struct tx *tx, struct arena *arena, const char *id, struct decision_record *record,
                   bool *found, struct error **err);
+/* What was decided already in this work on the incident, by whoever had it before. */
+bool decision_of_work(struct tx *tx, struct arena *arena, const char *incident_id, const char *work,
+                      struct decision_record *record, bool *found, struct error **err);
 
 struct verdict_record { /* written by verdict_insert() of executions.h */
     char id[ULID_LEN + 1], decision_id[ULID_LEN + 1], execution_id[ULID_LEN + 1], incident_id[ULID_LEN + 1];

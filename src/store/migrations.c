@@ -22,6 +22,7 @@ static const struct migration migrations[] = {
     { 5, "memory", BOTH(both_0005_memory) },
     { 6, "views", &sqlite_0006_views_sql, &postgres_0006_views_sql },
     { 7, "audit feed", BOTH(both_0007_audit_feed) },
+    { 8, "decision work", BOTH(both_0008_decision_work) },
 };
 
 static const char create_table_text[] =
