@@ -23,16 +23,8 @@ static bool go_on(struct run *run, struct error **err)
     return run_finish(run, ok, why, err);
 }
 
-/* Who gave a key asks again with it and is told of this execution: so it must come to its end. Without one nobody waits
- * for it any more, as after Ctrl-C: nothing was written yet, and nothing will be. */
-static bool is_asked_again(const struct run *run)
-{
-    const char *own = "execution:";
-    return strncmp(run->row.idempotency_key, own, strlen(own)) != 0;
-}
-
-/* Approved by a person, or cut off while it was planned: planned and judged anew, for the cluster is another by now. */
-static bool begin_anew(struct run *run, struct error **err)
+/* A person has approved it: planned and judged anew, for the cluster is another by now. */
+static bool begin_approved(struct run *run, struct error **err)
 {
     AUTO(tx) struct tx *tx = tx_begin(run->executor->store, TX_READ, err);
     struct approval approval;
@@ -41,7 +33,7 @@ static bool begin_anew(struct run *run, struct error **err)
         return false;
     tx_abort(STEAL(tx));
     run->approved = found && strcmp(approval.state, "approved") == 0;
-    if (run->approved || is_asked_again(run))
+    if (run->approved)
         return run_to_end(run, err);
     AUTO(error) struct error *why = NULL;
     error_set(&why, ERROR_CANCELLED, "the process that planned it ended before it began");
@@ -76,8 +68,8 @@ bool run_recover(struct executor *executor, struct arena *arena, const char *id,
     run->row = row;
     run->stored = true;
     log_set_trace(row.trace_id ? row.trace_id : "");
-    bool ok =
-        run_read_row(run, err) && (row.state == EXECUTION_EXECUTING ? go_on(run, err) : begin_anew(run, err));
+    bool ok = run_read_row(run, err) &&
+              (row.state == EXECUTION_EXECUTING ? go_on(run, err) : begin_approved(run, err));
     log_set_trace("");
     return ok;
 }
@@ -109,6 +101,15 @@ static bool expire_approvals(struct executor *executor, struct arena *arena, str
     return true;
 }
 
+static bool postpone(struct executor *executor, const char *id, struct error **err)
+{
+    enum { LATER_MS = 10 * 1000 };
+    AUTO(tx) struct tx *tx = tx_begin(executor->store, TX_WRITE, err);
+    return tx && execution_set_undo_at(tx, id, clock_utc_ms() + LATER_MS, err) && tx_commit(STEAL(tx), err);
+}
+
+/* Undone once: a second round finds the same undo. One that could not begin, for its resource is busy or the cluster does not
+ * answer, has left no trace and is tried again. */
 static bool undo_expired(struct executor *executor, struct arena *arena, struct error **err)
 {
     struct id_list ids;
@@ -119,10 +120,17 @@ static bool undo_expired(struct executor *executor, struct arena *arena, struct 
     for (size_t i = 0; i < ids.count; i++) {
         struct execution undone;
         AUTO(error) struct error *why = NULL;
-        struct execution_undo undo = { ids.items[i], "expiry", "its time is over", EXECUTOR_REAL, false };
-        if (!executor_undo(executor, arena, &undo, &undone, &why) && error_code(why) != ERROR_CONFLICT)
-            log_warn("expired execution cannot be undone", KV("execution", ids.items[i]),
-                     KV("error", error_message(why)));
+        struct execution_undo undo = { .id = ids.items[i],
+                                       .requested_by = "expiry",
+                                       .reason = "its time is over",
+                                       .mode = EXECUTOR_REAL,
+                                       .key = arena_printf(arena, "expiry:%s", ids.items[i]) };
+        if (executor_undo(executor, arena, &undo, &undone, &why) || error_code(why) == ERROR_CONFLICT)
+            continue;
+        log_warn("expired execution cannot be undone now", KV("execution", ids.items[i]),
+                 KV("error", error_message(why)));
+        if (!postpone(executor, ids.items[i], err))
+            return false;
     }
     return true;
 }

@@ -377,13 +377,29 @@ static void judge(struct run *run, bool *waits, struct error **why)
         *waits = run->mode == CONFIG_DRY_RUN_OFF; /* to try it changes nothing, so nobody has to be asked */
 }
 
+/* An undo that came by itself, with a key: an expiry's, or one of an action that did not help. Whoever asked for it asks
+ * again, so it leaves no row while its resource is busy, a limit is reached or the cluster does not answer. */
+static bool is_asked_again(const struct run *run, const struct error *why)
+{
+    const char *own = "execution:";
+    return run->row.undo_of && !run->stored && run->mode == CONFIG_DRY_RUN_OFF &&
+           strncmp(run->row.idempotency_key, own, strlen(own)) != 0 &&
+           (!why || error_code(why) == ERROR_UNAVAILABLE || error_code(why) == ERROR_TIMEOUT);
+}
+
+static bool put_off(const struct run *run, const char *why, struct error **err)
+{
+    return error_set(err, ERROR_UNAVAILABLE, "the undo of %s has to wait: %s", run->row.undo_of, why);
+}
+
 bool run_to_end(struct run *run, struct error **err)
 {
     AUTO(error) struct error *why = NULL;
     const char *held_back = NULL;
     bool waits;
     if (!(run->k8s ? plan : plan_blindly)(run, &why))
-        return run_finish(run, false, why, err);
+        return is_asked_again(run, why) ? put_off(run, error_message(why), err)
+                                        : run_finish(run, false, why, err);
     judge(run, &waits, &why);
     if (why)
         return run_finish(run, false, why, err);
@@ -391,6 +407,8 @@ bool run_to_end(struct run *run, struct error **err)
         return ask_for_approval(run, err);
     if (!begin(run, &held_back, err))
         return false;
+    if (held_back && is_asked_again(run, NULL))
+        return put_off(run, held_back, err);
     if (held_back) {
         run_refuse(run, &why, "%s", held_back);
         return run_finish(run, false, why, err);

@@ -226,6 +226,11 @@ bool execution_set_undone(struct tx *tx, const char *id, const char *by, struct 
                    err);
 }
 
+bool execution_set_undo_at(struct tx *tx, const char *id, int64_t undo_at, struct error **err)
+{
+    return tx_exec(tx, &execution_undo_at_sql, VALUES(V_TEXT(id), V_INT(undo_at)), err);
+}
+
 bool execution_list(struct tx *tx, struct arena *arena, const struct execution_query *query,
                     struct executions *executions, struct error **err)
 {

@@ -68,6 +68,7 @@ bool execution_take(struct tx *tx, struct arena *arena, const char *id, const ch
                     struct execution *execution, bool *taken, struct error **err);
 /* It was undone by another execution. */
 bool execution_set_undone(struct tx *tx, const char *id, const char *by, struct error **err);
+bool execution_set_undo_at(struct tx *tx, const char *id, int64_t undo_at, struct error **err);
 
 struct execution_query { /* NULL and 0: whatever */
     const char *state, *action, *incident_id, *namespace, *kind, *name, *requested_by, *before_id;

@@ -3,8 +3,11 @@
  *     hand FOLDER KUBECONFIG DEADLINE_MS run KEY ACTION PARAMETERS [KIND NAMESPACE NAME]
  *     hand FOLDER KUBECONFIG DEADLINE_MS dry KEY ACTION PARAMETERS [KIND NAMESPACE NAME]     with dryRun=All
  *     hand FOLDER KUBECONFIG DEADLINE_MS tend                                                one round of recovery
+ *     hand FOLDER KUBECONFIG DEADLINE_MS tend-beside KEY ACTION PARAMETERS [KIND NAMESPACE NAME]
+ *                                                   the same round while that action executes in another thread
  *
  * FOLDER holds store.db and policy.yaml. What the store then has is printed as `executions list` does. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -69,10 +72,46 @@ static bool run(struct hand *hand, char **words, enum executor_mode mode, struct
     return executor_execute(hand->executor, arena, &request, &row, NULL, err);
 }
 
+struct beside {
+    struct hand *hand;
+    char **words;
+    bool ok;
+};
+
+static void *run_beside(void *context)
+{
+    struct beside *beside = context;
+    AUTO(error) struct error *err = NULL;
+    beside->ok = run(beside->hand, beside->words, EXECUTOR_REAL, &err);
+    return NULL;
+}
+
+static bool executes(struct hand *hand)
+{
+    AUTO(strbuf) struct strbuf json = { 0 };
+    struct execution_query query = { .state = "executing" };
+    return executor_write_list(hand->executor, &query, &json, NULL) && strstr(json.ptr, "\"executing\"");
+}
+
+static bool tend_beside(struct hand *hand, char **words, struct error **err)
+{
+    struct beside beside = { hand, words, false };
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run_beside, &beside) != 0)
+        return error_set(err, ERROR_INTERNAL, "no thread");
+    for (int i = 0; i < 1000 && !executes(hand); i++)
+        clock_sleep_ms(10);
+    bool busy = executes(hand), ok = executor_tend(hand->executor, err);
+    pthread_join(thread, NULL);
+    return ok && ((busy && beside.ok) || error_set(err, ERROR_INTERNAL, "nothing executed beside it"));
+}
+
 static bool work(struct hand *hand, char **words, struct error **err)
 {
     if (!strcmp(words[0], "tend"))
         return executor_tend(hand->executor, err);
+    if (!strcmp(words[0], "tend-beside"))
+        return tend_beside(hand, words + 1, err);
     return run(hand, words + 1, !strcmp(words[0], "dry") ? EXECUTOR_SERVER : EXECUTOR_REAL, err);
 }
 
