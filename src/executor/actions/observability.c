@@ -137,8 +137,13 @@ static void add_pods(struct run *run, yyjson_mut_doc *doc, yyjson_mut_val *out)
                                          "/status/containerStatuses",
                                          "/spec/nodeName" };
     struct k8s_list pods = { 0 };
-    if (!has_pods(run->row.kind) || !run_pods(run, &pods, NULL))
+    AUTO(error) struct error *why = NULL;
+    if (!has_pods(run->row.kind))
         return;
+    if (!run_pods(run, &pods, &why)) { /* the rest is worth having, and what is missing is said */
+        yyjson_mut_obj_add_strcpy(doc, yyjson_mut_arr_add_obj(doc, out), "error", error_message(why));
+        return;
+    }
     for (size_t i = 0; i < pods.count && i < PODS_MAX; i++) {
         yyjson_mut_val *pod = yyjson_mut_arr_add_obj(doc, out);
         yyjson_mut_obj_add_strcpy(doc, pod, "name", k8s_text_at(pods.items[i], "/metadata/name"));
