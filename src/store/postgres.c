@@ -5,7 +5,7 @@
 
 #include "store/postgres_internal.h"
 
-enum { CONNECTIONS = 8, WATCH_MS = 400, KEYWORDS_MAX = 64 };
+enum { CONNECTIONS = 8, WATCH_MS = 400, SILENT_MS = 5000, KEYWORDS_MAX = 64 };
 
 /* Given to every connection unless the URL says otherwise. A query that hangs, a server that vanishes: all have an end. */
 static const struct {
@@ -137,8 +137,12 @@ static bool pg_check(struct store *base, struct error **err)
     struct pg_store *store = (struct pg_store *)base;
     pthread_mutex_lock(&store->lock);
     bool good = store->good_us >= store->bad_us;
+    int64_t silent_ms = store->is_watched ? (clock_mono_us() - store->good_us) / 1000 : 0;
     AUTO(text) char *text = good ? NULL : xstrdup(store->bad_text);
     pthread_mutex_unlock(&store->lock);
+    if (good && silent_ms >= SILENT_MS) /* the watcher asks more often, and waits like everybody */
+        return error_set(err, ERROR_UNAVAILABLE, "PostgreSQL has not answered for %lld s",
+                         (long long)silent_ms / 1000);
     return good || error_set(err, ERROR_UNAVAILABLE, "%s", text);
 }
 

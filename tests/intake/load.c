@@ -1,11 +1,12 @@
 /* A load generator for POST of alerts over loopback: as many keep-alive connections as asked for, each with one request
  * in flight, until the time is over or the other side is gone.
  *
- *   load PORT PATH SECONDS CONNECTIONS ALERTS [--api] [--log FILE] [--seed N]
+ *   load PORT PATH SECONDS CONNECTIONS ALERTS [--api] [--log FILE] [--seed N] [--own] [--count N]
  *
  * Every request carries ALERTS alerts that nobody sent before: alertname, namespace, deployment and a number of its own.
  * --api sends Alertmanager's API form, a bare list. --log writes the number of every alert whose request was answered
- * with 200, as soon as it was. The last line on standard output is JSON: what was accepted and how long answers took. */
+ * with 200, as soon as it was. --own gives every alert a deployment of its own, else they share 600. --count ends after so
+ * many alerts. The last line on standard output is JSON: what was accepted and how long answers took. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -38,11 +39,13 @@ struct load {
     int64_t seconds;
     size_t connections;
     unsigned alerts;
-    bool api;
+    bool api, own;
+    uint64_t count; /* of alerts; 0: whatever the time allows */
     FILE *log;
     uint64_t seed, next;
 
     uint64_t accepted, refused, broken; /* requests */
+    uint64_t answered;                  /* alerts */
     uint32_t *latencies_us;
     size_t latency_count, latency_room;
     struct connection all[CONNECTIONS_MAX];
@@ -58,7 +61,8 @@ static void add_alert(struct load *load, struct strbuf *body, uint64_t number)
         "\"annotations\":{\"description\":\"Pod web-%llu is in waiting state (reason: CrashLoopBackOff).\","
         "\"summary\":\"Pod is crash looping.\"},\"startsAt\":\"%s\"%s,"
         "\"generatorURL\":\"http://prometheus/graph?g0.expr=up\"}",
-        load->api ? "" : "\"status\":\"firing\",", (unsigned long long)(number % DEPLOYMENTS),
+        load->api ? "" : "\"status\":\"firing\",",
+        (unsigned long long)(load->own ? load->seed * 1000000 + number : number % DEPLOYMENTS),
         (unsigned long long)(number % NAMESPACES), number % 10 ? "warning" : "critical",
         (unsigned long long)load->seed, (unsigned long long)number,
         (unsigned long long)(number % DEPLOYMENTS), load->starts,
@@ -119,8 +123,14 @@ static int receive_more(struct connection *c, int *status)
     return c->received >= (size_t)(head + 4 - c->answer) + body;
 }
 
+static bool is_enough(const struct load *load)
+{
+    return load->count && load->next >= load->count;
+}
+
 static void note(struct load *load, const struct connection *c, int status)
 {
+    load->answered += load->alerts;
     if (status != 200) {
         load->refused++;
         return;
@@ -166,6 +176,8 @@ static bool serve(struct load *load, struct connection *c)
         note(load, c, status);
         if (strcasestr(c->answer, "connection: close"))
             return false;
+        if (is_enough(load))
+            return true;
         make_request(load, c);
     }
 }
@@ -183,16 +195,17 @@ static void run(struct load *load)
         make_request(load, &load->all[i]);
         send_more(&load->all[i]);
     }
-    while (alive && clock_mono_us() < until) {
+    while (alive && clock_mono_us() < until && !(is_enough(load) && load->answered >= load->next)) {
         int n = epoll_wait(epoll, events, ARRAY_LEN(events), 100);
         for (int i = 0; i < n; i++) {
             struct connection *c = events[i].data.ptr;
             if (serve(load, c))
                 continue;
             load->broken++;
+            load->answered += load->alerts;
             close(c->fd);
             alive -= !dial(load, c, epoll);
-            if (c->fd >= 0) {
+            if (c->fd >= 0 && !is_enough(load)) {
                 make_request(load, c);
                 send_more(c);
             }
@@ -228,6 +241,10 @@ static void read_options(struct load *load, int argc, char **argv)
     for (int i = 6; i < argc; i++) {
         if (strcmp(argv[i], "--api") == 0)
             load->api = true;
+        else if (strcmp(argv[i], "--own") == 0)
+            load->own = true;
+        else if (strcmp(argv[i], "--count") == 0 && i + 1 < argc)
+            load->count = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--log") == 0 && i + 1 < argc)
             load->log = fopen(argv[++i], "a");
         else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
