@@ -13,10 +13,14 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from follow import Follow  # noqa: E402
 from parts import Missing, Parts  # noqa: E402
-from scenes import SCENES  # noqa: E402
+from scenes import DEMO  # noqa: E402
 
 PATIENCE = 120  # seconds for each step; an idle machine needs a tenth
 BOLD, DIM, RED, END = ("\033[1m", "\033[2m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("",) * 4
+
+
+def soon():
+    return time.monotonic() + PATIENCE
 
 
 def say(what, text, detail=""):
@@ -52,8 +56,8 @@ def carry_out(follow):
 
 def play(parts, number, scene):
     print(f"\n{BOLD}{number}. {scene.title}{END}")
-    follow = Follow(parts, scene, PATIENCE)
-    parts.kubectl(*scene.trouble)
+    follow = Follow(parts, scene, soon)
+    scene.trouble(parts)
     before = scene.seen(parts)
     began = time.monotonic()
     say("trouble", scene.broken, f"simulated: {scene.simulated}")
@@ -79,11 +83,11 @@ def play(parts, number, scene):
 
 
 def undo(parts, scene, execution):
-    print(f"\n{BOLD}{len(SCENES) + 1}. undo: {execution['action']} of {scene.name}{END}")
+    print(f"\n{BOLD}{len(DEMO) + 1}. undo: {execution['action']} of {scene.name}{END}")
     before = scene.seen(parts)
     say("command", f"prometheus-alerts-slm executions undo {execution['id']}",
         parts.ours("executions", "undo", execution["id"], "--by", "demo", "--reason", "shown in the demo"))
-    after = Follow(parts, scene, PATIENCE).check_changed(before)
+    after = Follow(parts, scene, soon).check_changed(before)
     say("changed", f"{scene.field}: {before} → {after}", "as the API server answers now")
 
 
@@ -92,12 +96,12 @@ def show(parts):
           "prometheus-alerts-slm with its embedded model. Simulated: nodes, containers and disks, by kwok and a test controller.\n"
           "Waits are seconds where a real cluster has minutes (tests/e2e/rules.yml).")
     began = time.monotonic()
-    for what, start in (("Kubernetes", parts.start_cluster), ("its workloads", parts.ready),
+    for what, start in (("Kubernetes", parts.start_cluster), ("its workloads", lambda: parts.prepare(DEMO)),
                         ("Prometheus and Alertmanager", parts.start_monitoring), ("prometheus-alerts-slm", parts.start_server)):
         start()
         say("started", f"{what}, {time.monotonic() - began:.1f} s")
-    executions = [play(parts, i + 1, scene) for i, scene in enumerate(SCENES)]
-    undo(parts, SCENES[-1], executions[-1])
+    executions = [play(parts, i + 1, scene) for i, scene in enumerate(DEMO)]
+    undo(parts, DEMO[-1], executions[-1])
     print(f"\n{BOLD}What our account changed, as the API server's audit log has it{END}")
     for line in parts.writes():
         print(f"  {line}")

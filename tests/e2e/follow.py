@@ -1,13 +1,13 @@
 """What demo and test ask of one scene's incident as it goes its way."""
 
-from parts import Missing, wait_for
+from parts import Missing, wait_until
 
 ENDED_BADLY = ("refused", "failed", "unknown", "unsupported", "cancelled")
 
 
 class Follow:
-    def __init__(self, parts, scene, patience):
-        self.parts, self.scene, self.patience = parts, scene, patience  # patience: seconds for each step
+    def __init__(self, parts, scene, end):
+        self.parts, self.scene, self.end = parts, scene, end  # end: → when a step that begins now must have happened
 
     def incident(self):
         return self.parts.incident_of(self.scene.namespace, self.scene.name)
@@ -17,11 +17,11 @@ class Follow:
         def look():
             incident = self.incident()
             return incident if incident and holds(incident) else None
-        return wait_for(self.patience, f"{what} ({self.scene.title})", look)
+        return wait_until(self.end(), f"{what} ({self.scene.title})", look, 0.2)
 
     def alert(self):
-        return wait_for(self.patience, f"alert {self.scene.alert} firing in Prometheus",
-                        lambda: self.parts.firing(**self.scene.alert))
+        return wait_until(self.end(), f"alert {self.scene.alert} firing in Prometheus",
+                          lambda: self.parts.firing(**self.scene.alert), 0.2)
 
     def decided(self):
         return self.until("a decision", lambda incident: incident["decision"])
@@ -48,6 +48,9 @@ class Follow:
 
     def approve(self, execution):
         self.parts.ours("executions", "approve", execution["id"], "--by", "somebody on call", "--no-wait")
+
+    def deny(self, execution, reason):
+        self.parts.ours("executions", "deny", execution["id"], "--by", "somebody on call", "--reason", reason)
 
     def check_changed(self, before):
         after = self.scene.seen(self.parts)

@@ -8,6 +8,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -30,16 +31,35 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for(seconds, what, look):
-    """The first true answer of look()."""
-    until = time.monotonic() + seconds
+def wait_until(end, what, look, pause=0.1):
+    """The first true answer of look(), which is asked at least once; `end` is a time of time.monotonic()."""
+    began = time.monotonic()
     while True:
         found = look()
         if found:
             return found
-        if time.monotonic() > until:
-            raise Missing(f"not within {seconds} s: {what}")
-        time.sleep(0.1)
+        if time.monotonic() > end:
+            raise Missing(f"not within {time.monotonic() - began:.0f} s: {what}")
+        time.sleep(pause)
+
+
+def wait_for(seconds, what, look):
+    return wait_until(time.monotonic() + seconds, what, look)
+
+
+class Glance:
+    """What look() answered, at most `age` seconds ago: many threads that follow many things ask once."""
+
+    def __init__(self, look, age):
+        self.look, self.age, self.lock = look, age, threading.Lock()
+        self.seen, self.at = None, -age
+
+    def get(self):
+        with self.lock:
+            if time.monotonic() - self.at >= self.age:
+                self.seen = self.look()
+                self.at = time.monotonic()
+            return self.seen
 
 
 def get(url):
@@ -67,6 +87,8 @@ class Parts:
         self.env = dict(os.environ, CLUSTER_OWNER=str(os.getpid()), CLUSTER_DIR=str(self.cluster))
         self.processes = {}
         self.config = str(self.folder / "config.yaml")
+        self.incidents = Glance(lambda: self.api("incidents?limit=200")["incidents"], 0.2)
+        self.alerts = Glance(self.ask_alerts, 0.2)
 
     # --- processes
 
@@ -111,21 +133,35 @@ class Parts:
             for word in line.removeprefix("export ").split():
                 name, value = word.split("=", 1)
                 self.env[name] = value
-        self.kubectl("taint", "nodes", "node-3", "node-4", "dedicated=batch:NoSchedule")
-        self.kubectl("annotate", "node", "node-3", "prometheus-alerts-slm.io/opt-out=true")
         self.kubectl("apply", "-f", str(HERE / "objects.yaml"))
         self.state_metrics, self.container_metrics = self.run(CLUSTER, "metrics").split()
+
+    def prepare(self, scenes):
+        """The objects of these scenes, until all of them are well."""
+        for scene in scenes:
+            for words in scene.prepare:
+                self.kubectl(*words)
+        self.apply([item for scene in scenes for item in scene.objects])
+        wait_for(60, "all workloads and claims to be well", self.all_well)
+
+    def apply(self, objects):
+        self.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+    def all_well(self):
+        def well(item):
+            spec, status = item["spec"], item.get("status", {})
+            if item["kind"] == "PersistentVolumeClaim":
+                return status.get("phase") == "Bound"
+            if item["kind"] == "DaemonSet":
+                return status.get("desiredNumberScheduled", 0) > 0 and status["desiredNumberScheduled"] == status.get("numberReady")
+            return status.get("readyReplicas") == spec["replicas"]
+        return all(well(item) for item in self.object("deployments,statefulsets,daemonsets,persistentvolumeclaims", "-A")["items"])
 
     def kubectl(self, *words, text=None):
         return self.run(self.env["CLUSTER_BIN"] + "/kubectl", f"--cache-dir={self.folder}/cache", *words, text=text)
 
     def object(self, *words):
         return json.loads(self.kubectl("get", *words, "-o", "json"))
-
-    def ready(self):
-        for namespace, name in (("shop", "storefront"), ("legal", "contracts"), ("shop", "recommender"), ("ledger", "journal"),
-                                ("shop", "batch")):
-            self.kubectl("-n", namespace, "rollout", "status", f"deployment/{name}", "--timeout=60s")
 
     def writes(self):
         """What our account's requests changed, counted by the API server."""
@@ -170,7 +206,10 @@ class Parts:
         values = {"server": {name: self.port for name in ("webhook_port", "metrics_port", "health_port")},
                   "store": {"url": f"sqlite:{self.folder}/store.db"},
                   "kubernetes": {"kubeconfig": str(self.account())},
-                  "actions": {"dry_run": "off"}, "policy": {"file": str(HERE / "policy.yaml")},
+                  "filters": [{"name": "workloads", "conditions": {"namespace": [
+                      "shop", "ledger", "billing", "legal", "monitoring", "kube-system"]}},
+                      {"name": "nodes", "conditions": {"node": ["*"]}}],
+                  "actions": {"dry_run": "off", "timeout": "15s"}, "policy": {"file": str(HERE / "policy.yaml")},
                   "intake": {"reopen_grace": "1s"},
                   "prometheus": {"url": f"http://127.0.0.1:{self.prometheus}"},
                   "alertmanager": {"url": f"http://127.0.0.1:{self.alertmanager}"},
@@ -186,15 +225,18 @@ class Parts:
         return json.loads(get(f"http://127.0.0.1:{self.port}/api/v1/{path}"))
 
     def incident_of(self, namespace, name):
-        """The whole story of the newest incident of this object, or None."""
-        found = self.api("incidents?" + urllib.parse.urlencode({"name": name, "limit": 20}))["incidents"]
-        found = [i for i in found if (i.get("namespace") or "") == namespace]
-        return self.api("incidents/" + found[0]["id"]) if found else None
+        """The newest incident of this object with what became of it, or None."""
+        for incident in self.incidents.get():
+            if incident["name"] == name and (incident.get("namespace") or "") == namespace:
+                return incident
+        return None
+
+    def ask_alerts(self):
+        return json.loads(get(f"http://127.0.0.1:{self.prometheus}/api/v1/alerts"))["data"]["alerts"]
 
     def firing(self, **labels):
         """The alert with these labels that fires in Prometheus."""
-        alerts = json.loads(get(f"http://127.0.0.1:{self.prometheus}/api/v1/alerts"))["data"]["alerts"]
-        for alert in alerts:
+        for alert in self.alerts.get():
             if alert["state"] == "firing" and all(alert["labels"].get(k) == v for k, v in labels.items()):
                 return alert
         return None

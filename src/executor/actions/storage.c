@@ -318,6 +318,8 @@ static bool backup_namespace(struct run *run, struct error **err)
     return true;
 }
 
+/* Owned by its CronJob, as `kubectl create job --from` does it: only then does the CronJob count it as a success, and what
+ * warns of an old backup ends. */
 static bool backup_by_cronjob(struct run *run, struct error **err)
 {
     yyjson_val *cronjob = run->target.object->root, *template = k8s_at(cronjob, "/spec/jobTemplate");
@@ -329,10 +331,12 @@ static bool backup_by_cronjob(struct run *run, struct error **err)
     step->body = run_printf(
         run,
         "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":%s,\"namespace\":%s,\"labels\":%s,"
-        "\"annotations\":{\"cronjob.kubernetes.io/instantiate\":\"manual\"}},\"spec\":%s}",
+        "\"annotations\":{\"cronjob.kubernetes.io/instantiate\":\"manual\"},\"ownerReferences\":"
+        "[{\"apiVersion\":\"batch/v1\",\"kind\":\"CronJob\",\"name\":%s,\"uid\":%s,\"controller\":true}]},\"spec\":%s}",
         json_quote(run->arena, name), json_quote(run->arena, run->row.namespace),
         k8s_at(template, "/metadata/labels") ? json_text(run->arena, k8s_at(template, "/metadata/labels"))
                                              : "{}",
+        json_quote(run->arena, run->row.name), json_quote(run->arena, k8s_text_at(cronjob, "/metadata/uid")),
         json_text(run->arena, k8s_at(template, "/spec")));
     step->annotate = ANNOTATE_OURS;
     step->wait = WAIT_JOB;

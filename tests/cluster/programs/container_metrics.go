@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sort"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // container-metrics serves, under the names and labels of cAdvisor and the kubelet, what those would measure if the containers
@@ -43,6 +46,7 @@ type families map[string]*bytes.Buffer
 var help = map[string]string{
 	"container_memory_working_set_bytes":   "Current working set of the container in bytes (simulated).",
 	"container_spec_memory_limit_bytes":    "Memory limit for the container.",
+	"http_server_requests_per_second":      "Requests that the pod answers in a second, of the 100 that it can (simulated).",
 	"kubelet_volume_stats_available_bytes": "Number of available bytes in the volume (simulated).",
 	"kubelet_volume_stats_capacity_bytes":  "Capacity in bytes of the volume.",
 	"kubelet_volume_stats_used_bytes":      "Number of used bytes in the volume (simulated).",
@@ -64,6 +68,7 @@ func (c *cluster) writeMetrics(out io.Writer, now time.Time) {
 			addContainers(samples, pod)
 		}
 	}
+	addRequests(samples, pods)
 	claims, _ := c.claims.List(labels.Everything())
 	for _, claim := range claims {
 		if claim.Status.Phase == corev1.ClaimBound {
@@ -98,6 +103,34 @@ func addContainers(samples families, pod *corev1.Pod) {
 		samples.add("container_memory_working_set_bytes", labelText, used)
 		samples.add("container_spec_memory_limit_bytes", labelText, limit)
 	}
+}
+
+// addRequests is what the applications themselves would report: a pod that is ready takes its share of its workload's requests.
+func addRequests(samples families, pods []*corev1.Pod) {
+	sharing := map[types.UID]int64{}
+	ready := slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool { return !isReady(pod) })
+	for _, pod := range ready {
+		sharing[ownerOf(pod)]++
+	}
+	for _, pod := range ready {
+		if requests := quantity(pod.Annotations, requestRate); requests > 0 {
+			labelText := fmt.Sprintf("namespace=%q,pod=%q", pod.Namespace, pod.Name)
+			samples.add("http_server_requests_per_second", labelText, requests/sharing[ownerOf(pod)])
+		}
+	}
+}
+
+func isReady(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+func ownerOf(pod *corev1.Pod) types.UID {
+	if owner := metav1.GetControllerOf(pod); owner != nil {
+		return owner.UID
+	}
+	return pod.UID
 }
 
 func addVolume(samples families, claim *corev1.PersistentVolumeClaim, now time.Time) {

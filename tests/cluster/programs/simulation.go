@@ -24,6 +24,8 @@ const (
 	memoryNeeds = annotationPrefix + "memory-needs"
 	// Of a pod: "infeasible" or "deferred": an in-place resize is not carried out, and a condition says so.
 	resizeOutcome = annotationPrefix + "resize"
+	// Of a pod: how many requests a second its whole workload gets, as a quantity. The running pods of one owner share them.
+	requestRate = annotationPrefix + "requests-per-second"
 
 	// Of a claim: "fails": an expansion ends as infeasible; "never": nobody answers it. Otherwise it completes.
 	expansionOutcome = annotationPrefix + "expansion"
