@@ -99,20 +99,6 @@ static void root_first(struct processor_work *work)
     }
 }
 
-static bool read_work(struct processor *processor, const struct job *job, struct processor_work *work,
-                      struct error **err)
-{
-    AUTO(tx) struct tx *tx = tx_begin(processor->store, TX_READ, err);
-    const struct alert_query firing = { .incident_id = job->subject, .status = "firing", .limit = 1000 };
-    if (!tx || !incident_get(tx, work->arena, job->subject, &work->incident, err) ||
-        !alert_record_list(tx, work->arena, &firing, &work->alerts, err))
-        return false;
-    for (size_t i = 0; i < work->alerts.count; i++)
-        work->received_at = MAX(work->received_at, work->alerts.items[i].received_at);
-    root_first(work);
-    return true;
-}
-
 /* Why there is nothing to do after all; NULL if there is. */
 static const char *why_not(const struct processor_work *work, struct tx *tx, int64_t now)
 {
@@ -129,6 +115,21 @@ static const char *why_not(const struct processor_work *work, struct tx *tx, int
         parent.status == INCIDENT_OPEN)
         return "parent";
     return NULL;
+}
+
+static bool read_work(struct processor *processor, const struct job *job, struct processor_work *work,
+                      const char **reason, struct error **err)
+{
+    AUTO(tx) struct tx *tx = tx_begin(processor->store, TX_READ, err);
+    const struct alert_query firing = { .incident_id = job->subject, .status = "firing", .limit = 1000 };
+    if (!tx || !incident_get(tx, work->arena, job->subject, &work->incident, err) ||
+        !alert_record_list(tx, work->arena, &firing, &work->alerts, err))
+        return false;
+    for (size_t i = 0; i < work->alerts.count; i++)
+        work->received_at = MAX(work->received_at, work->alerts.items[i].received_at);
+    root_first(work);
+    *reason = why_not(work, tx, clock_utc_ms());
+    return true;
 }
 
 static bool set_work(struct processor *processor, const struct job *job, const char *state, bool finish,
@@ -181,13 +182,9 @@ static bool work_on(struct processor *processor, const struct job *job, struct p
                     struct error **err)
 {
     AUTO(error) struct error *error = NULL;
-    if (!read_work(processor, job, work, err))
+    const char *reason = NULL;
+    if (!read_work(processor, job, work, &reason, err))
         return false;
-    AUTO(tx) struct tx *tx = tx_begin(processor->store, TX_READ, err);
-    const char *reason = tx ? why_not(work, tx, clock_utc_ms()) : NULL;
-    if (!tx)
-        return false;
-    tx_abort(STEAL(tx));
     if (reason)
         return set_work(processor, job, reason, true, err);
     if (!processor->steps.steps)

@@ -275,13 +275,10 @@ static void pg_abort(struct tx *base)
     end(tx);
 }
 
-static int64_t pg_lease_now_ms(struct tx *tx)
+static int64_t pg_lease_now_ms(struct tx *base)
 {
-    static const char text[] = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
-    static const struct str sql = { text, sizeof text - 1 };
-    int64_t now = 0;
-    tx_query_int(tx, &sql, NO_VALUES, &now, NULL, NULL);
-    return now;
+    const struct pg_tx *tx = (const struct pg_tx *)base;
+    return tx->began_ms + clock_boot_ms() - tx->began_mono_ms;
 }
 
 /* --- opening and closing */

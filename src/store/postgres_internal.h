@@ -42,7 +42,8 @@ struct pg_store {
 struct pg_tx {
     struct tx base;
     struct pg_connection *connection;
-    bool begun;                          /* BEGIN is sent with the first statement */
+    bool begun;
+    int64_t began_ms, began_mono_ms;     /* by the server's clock, and by ours */
     bool broken;                         /* a statement failed: only an abort is left */
     const char *or_conflict[POSTED_MAX]; /* of the statements whose answers have not been read */
     size_t posted;

@@ -69,16 +69,25 @@ bool pg_run(PGconn *pg, const char *sql, struct error **err)
     return ok;
 }
 
+/* The server's time comes with it: in the same round trip, for whoever will ask about leases. */
 bool pg_ensure_begun(struct pg_tx *tx, struct error **err)
 {
+#define THE_TIME "; SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
     static const char *const begin[] = {
-        [TX_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        [TX_WRITE] = "BEGIN ISOLATION LEVEL READ COMMITTED",
+        [TX_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" THE_TIME,
+        [TX_WRITE] = "BEGIN ISOLATION LEVEL READ COMMITTED" THE_TIME,
     };
-    if (!tx->begun && !pg_run(tx->connection->pg, begin[tx->base.kind], err))
-        return false;
-    tx->begun = true;
-    return true;
+#undef THE_TIME
+    if (tx->begun)
+        return true;
+    PGresult *result = PQexec(tx->connection->pg, begin[tx->base.kind]);
+    tx->begun = PQresultStatus(result) == PGRES_TUPLES_OK &&
+                str_to_i64(str_of(PQgetvalue(result, 0, 0)), &tx->began_ms);
+    tx->began_mono_ms = clock_boot_ms();
+    if (!tx->begun)
+        pg_fail(tx->connection->pg, result, err);
+    PQclear(result);
+    return tx->begun;
 }
 
 void pg_forget_statements(struct pg_connection *connection)
